@@ -1,0 +1,229 @@
+"""Checks of spikes, regions and parameters, done before any work starts."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ._errors import InvalidInputError, NeuromaskWarning, suggest
+
+__all__ = [
+    "check_choice",
+    "check_fraction",
+    "check_positive_int",
+    "check_regions",
+    "check_spikes",
+    "resolve_regions",
+]
+
+_LARGEST_COUNT = np.iinfo(np.uint16).max
+_CURE = "If cross-validation sliced it, set regions in the constructor or use a neuromask.Session."
+
+
+def check_spikes(
+    X: Any, *, caller: str, min_trials: int = 1, require_spikes: bool = False
+) -> np.ndarray:
+    """Return spike counts as a compact array, or raise a clear error.
+
+    Parameters
+    ----------
+    X : array-like, (trials, time, neurons)
+        Whole, non-negative spike counts per bin; a Session or anything numpy can read.
+    caller : str
+        Name put in front of errors.
+    min_trials : int, default=1
+        Fewest trials allowed.
+    require_spikes : bool, default=False
+        Whether an array without a single spike is refused.
+
+    Returns
+    -------
+    ndarray of uint8 or uint16, (trials, time, neurons)
+        The input itself if it is compact already.
+
+    Raises
+    ------
+    InvalidInputError
+        For a wrong rank, an empty axis, too few trials, values that are not counts, or no spikes.
+
+    Examples
+    --------
+    >>> check_spikes([[[0.0, 2.0]]], caller="example").dtype
+    dtype('uint8')
+    """
+    try:
+        counts = np.asarray(X)
+    except ValueError as error:
+        raise InvalidInputError(
+            f"{caller}: X cannot be read as one array ({error}); expected (trials, time, neurons) "
+            "with equally long trials. Pass sessions of different shapes as a list of Sessions."
+        ) from error
+    if counts.ndim != 3:
+        raise InvalidInputError(
+            f"{caller}: X has shape {counts.shape}; expected three axes, (trials, time, neurons). "
+            "Bin spike times into counts per trial first; for one trial use X[None]."
+        )
+    if 0 in counts.shape:
+        raise InvalidInputError(
+            f"{caller}: X has shape {counts.shape}; expected at least one trial, bin and neuron."
+        )
+    if len(counts) < min_trials:
+        raise InvalidInputError(
+            f"{caller}: X has {len(counts)} trial(s); expected at least {min_trials}. "
+            "Cut the recording into more trials."
+        )
+    counts = _as_counts(counts, caller)
+    if require_spikes and not counts.any():
+        raise InvalidInputError(
+            f"{caller}: X holds no spikes; expected at least one. Check the binning window and "
+            "that counts were not rescaled."
+        )
+    return counts
+
+
+def _as_counts(counts: np.ndarray, caller: str) -> np.ndarray:
+    """Convert to uint8 or uint16, refusing what is not a count."""
+    if counts.dtype in (np.uint8, np.uint16):
+        return counts
+    if counts.dtype.kind not in "biuf":
+        raise InvalidInputError(
+            f"{caller}: X has dtype {counts.dtype}; expected numbers (spike counts per bin)."
+        )
+    if counts.dtype.kind == "f":
+        _refuse(~np.isfinite(counts), counts, "NaN or infinite values", caller)
+    if counts.dtype.kind in "if":
+        _refuse(counts < 0, counts, "negative values", caller)
+    if counts.dtype.kind == "f":
+        _refuse(counts != np.floor(counts), counts, "fractional values", caller)
+    largest = counts.max()
+    if largest > _LARGEST_COUNT:
+        raise InvalidInputError(
+            f"{caller}: X holds a count of {largest}; expected at most {_LARGEST_COUNT} per bin."
+        )
+    return counts.astype(np.uint8 if largest <= np.iinfo(np.uint8).max else np.uint16)
+
+
+def _refuse(bad: np.ndarray, counts: np.ndarray, what: str, caller: str) -> None:
+    if bad.any():
+        where = tuple(int(i) for i in np.argwhere(bad)[0])
+        raise InvalidInputError(
+            f"{caller}: X holds {int(bad.sum())} {what}, the first {counts[where]} at "
+            f"(trial, bin, neuron) {where}; expected whole, non-negative spike counts. Pass raw "
+            "counts, not rates or z-scores, and drop trials with missing data."
+        )
+
+
+def check_regions(regions: Any, n_neurons: int, *, caller: str) -> np.ndarray:
+    """Return one text label per neuron, or raise a clear error.
+
+    Parameters
+    ----------
+    regions : array-like, (neurons,)
+        Labels; ``(1, neurons)`` is taken too, as scikit-learn does not slice it.
+    n_neurons : int
+        Expected number of labels.
+    caller : str
+        Name put in front of errors.
+
+    Returns
+    -------
+    ndarray of str, (neurons,)
+    """
+    given = np.asarray(regions)
+    labels = given[0] if given.ndim == 2 and len(given) == 1 else given
+    if labels.shape != (n_neurons,):
+        raise InvalidInputError(
+            f"{caller}: regions has shape {given.shape}, X has {n_neurons} neurons; expected "
+            f"({n_neurons},). {_CURE}"
+        )
+    missing = [i for i, label in enumerate(labels.tolist()) if label is None or label != label]
+    text = labels.astype(str)
+    missing += np.flatnonzero(np.char.strip(text) == "").tolist()
+    if missing:
+        raise InvalidInputError(
+            f"{caller}: regions has {len(missing)} missing label(s), the first at neuron "
+            f"{missing[0]}; expected a name for every neuron. Name them, for example 'root', and "
+            "list that name in ignore_regions."
+        )
+    return text
+
+
+def resolve_regions(
+    X: Any,
+    y: Any,
+    regions: Any,
+    default: Any,
+    *,
+    n_trials: int,
+    n_neurons: int,
+    caller: str,
+) -> np.ndarray | None:
+    """Find the region labels among the places where they may have been given.
+
+    The keyword comes first, then the constructor's, then the recording's own. Only when none of
+    these is there is `y` looked at: of length `n_neurons` it is taken as regions, of length
+    `n_trials` it is somebody's target and ignored; where both lengths agree, text is taken as
+    regions with a warning.
+
+    Returns
+    -------
+    ndarray of str, (neurons,), or None
+        None when no regions are known.
+    """
+    for found in (regions, default, getattr(X, "regions", None)):
+        if found is not None:
+            return check_regions(found, n_neurons, caller=caller)
+    if y is None:
+        return None
+    labels = np.asarray(y)
+    length = labels.shape[0] if labels.ndim else 0
+    if length == n_neurons and labels.ndim == 1:
+        if n_neurons != n_trials:
+            return check_regions(labels, n_neurons, caller=caller)
+        if labels.dtype.kind in "UO":
+            warnings.warn(
+                f"{caller}: the second argument has one text label for each of {n_neurons} neurons "
+                "and as many trials; it is taken as regions. Write regions=... to be sure.",
+                NeuromaskWarning,
+                stacklevel=3,
+            )
+            return check_regions(labels, n_neurons, caller=caller)
+    if length != n_trials:
+        raise InvalidInputError(
+            f"{caller}: the second argument has shape {labels.shape}; expected ({n_neurons},) "
+            f"regions or ({n_trials},) targets, which are ignored. {_CURE}"
+        )
+    return None
+
+
+def check_positive_int(name: str, value: Any, *, caller: str, minimum: int = 1) -> int:
+    """Return a whole number of at least `minimum`, or raise."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
+        raise InvalidInputError(f"{caller}: {name}={value!r}; expected a whole number.")
+    if value < minimum:
+        raise InvalidInputError(f"{caller}: {name}={value!r}; expected at least {minimum}.")
+    return int(value)
+
+
+def check_fraction(
+    name: str, value: Any, *, caller: str, low: float = 0.0, high: float = 1.0
+) -> float:
+    """Return a number in ``[low, high)``, or raise."""
+    if not isinstance(value, (int, float, np.number)) or not low <= value < high:
+        raise InvalidInputError(
+            f"{caller}: {name}={value!r}; expected a number from {low} up to, not including, {high}."
+        )
+    return float(value)
+
+
+def check_choice(name: str, value: Any, choices: Sequence[str], *, caller: str) -> str:
+    """Return one of `choices`, or raise with the nearest."""
+    if value not in choices:
+        raise InvalidInputError(
+            f"{caller}: {name}={value!r}; expected one of {list(choices)}."
+            f"{suggest(str(value), choices)}"
+        )
+    return value

@@ -1,0 +1,1 @@
+"""Networks: layers, stitching and backbones."""

@@ -1,0 +1,60 @@
+"""Smoothing over time that knows which bins are hidden and which lie in the future."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["KernelBank"]
+
+
+class KernelBank(nn.Module):
+    """Weighted averages over time at several widths.
+
+    Each width is a gaussian; an infinite width averages all bins. Hidden bins get no weight and
+    the others share it, so that an average reaches as far as it must to find data. Under causal
+    attention only the present and past bins have weight.
+
+    Parameters
+    ----------
+    widths : tuple of float
+        Standard deviations in bins.
+    n_time : int
+        Longest trial in bins.
+    """
+
+    def __init__(self, widths: tuple[float, ...], n_time: int) -> None:
+        super().__init__()
+        self.n_kernels = len(widths)
+        bins = torch.arange(n_time, dtype=torch.float32)
+        lag = bins[:, None] - bins[None, :]  # (to, from)
+        weights = [torch.exp(-0.5 * (lag / width) ** 2) for width in widths]
+        self.register_buffer("weights", torch.stack(weights), persistent=False)
+        self.register_buffer("past", lag >= 0, persistent=False)
+
+    def averaging(self, seen: Tensor, causal: Tensor) -> Tensor:
+        """Build each trial's averaging matrices.
+
+        Parameters
+        ----------
+        seen : Tensor of bool, (trials, time)
+            Bins with any visible count.
+        causal : Tensor of bool, (trials,)
+            Which trials may not look ahead.
+
+        Returns
+        -------
+        Tensor, (trials, kernels, time, time)
+            Rows sum to (nearly) one, or to zero where nothing is in reach.
+        """
+        n_time = seen.shape[1]
+        allowed = self.past[:n_time, :n_time] | ~causal[:, None, None]  # (trials, to, from)
+        allowed = allowed & seen[:, None, :]
+        weights = self.weights[:, :n_time, :n_time] * allowed[:, None]
+        return weights / (weights.sum(-1, keepdim=True) + 1e-3)
+
+    @staticmethod
+    def apply(averaging: Tensor, x: Tensor) -> Tensor:
+        """Average x (trials, time, features) to (trials, time, kernels * features)."""
+        out = torch.einsum("bkts,bsf->btkf", averaging.to(x.dtype), x)
+        return out.flatten(2)

@@ -1,0 +1,235 @@
+"""Masking schemes: a mask, an attention pattern and a name that gets its own prompt.
+
+A scheme is one entry of a registry. Register another and it trains, is validated, evaluates and
+gets its own prompt with no further change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from . import masks
+from ._errors import InvalidInputError, suggest
+
+__all__ = ["MTM_SCHEMES", "Scheme", "SchemeSampler", "available_schemes", "register_scheme"]
+
+MaskFunction = Callable[[tuple[int, int, int], Tensor, torch.Generator], masks.Mask]
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """One way of hiding part of a recording and asking for it back.
+
+    Parameters
+    ----------
+    name : str
+        Name in ``schemes=``, in histories and in tables; the scheme's prompt belongs to it.
+    mask : callable
+        ``mask(shape, regions, generator) -> Mask``, with a keyword ``ratio`` if `takes_ratio`.
+    attention : {"full", "causal"}, default="full"
+        Whether a bin may attend to later bins.
+    min_region_size : int, default=0
+        Smallest region that can be a target; 0 for schemes that ignore regions.
+    min_regions : int, default=1
+        Regions a session needs, counting those that are never targets.
+    takes_ratio : bool, default=False
+        Whether ``mask_ratio`` applies to this scheme.
+    description : str, default=""
+        One line for tables and documentation.
+
+    Examples
+    --------
+    >>> from neuromask.masks import temporal_mask
+    >>> Scheme("every other idea", temporal_mask).attention
+    'full'
+    """
+
+    name: str
+    mask: MaskFunction = field(repr=False)
+    attention: Literal["full", "causal"] = "full"
+    min_region_size: int = 0
+    min_regions: int = 1
+    takes_ratio: bool = False
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        if self.attention not in ("full", "causal"):
+            raise InvalidInputError(
+                f"Scheme: attention is {self.attention!r}; expected 'full' or 'causal'."
+            )
+
+    def reason_against(self, regions: Tensor) -> str | None:
+        """Say why a session with these region codes cannot use the scheme; None if it can."""
+        if self.min_region_size == 0:
+            return None
+        if len(masks.eligible_regions(regions, min_neurons=self.min_region_size)) == 0:
+            return f"no region that may be a target has {self.min_region_size} neuron(s)"
+        if len(torch.unique(regions)) < self.min_regions:
+            return f"fewer than {self.min_regions} regions"
+        return None
+
+
+_REGISTRY: dict[str, Scheme] = {}
+
+
+def register_scheme(scheme: Scheme, *, overwrite: bool = False) -> Scheme:
+    """Add a scheme to the registry, so that ``schemes=`` knows it by name.
+
+    Parameters
+    ----------
+    scheme : Scheme
+        The scheme.
+    overwrite : bool, default=False
+        Replace a scheme of the same name instead of raising.
+
+    Returns
+    -------
+    Scheme
+        The scheme, unchanged.
+
+    Raises
+    ------
+    InvalidInputError
+        If the name is taken.
+    """
+    if scheme.name in _REGISTRY and not overwrite:
+        raise InvalidInputError(
+            f"register_scheme: a scheme named {scheme.name!r} exists; choose another name or pass "
+            "overwrite=True."
+        )
+    _REGISTRY[scheme.name] = scheme
+    return scheme
+
+
+def available_schemes() -> dict[str, Scheme]:
+    """Return the registered schemes by name."""
+    return dict(_REGISTRY)
+
+
+def resolve_schemes(
+    schemes: Sequence[str | Scheme], *, mask_ratio: masks.Ratio | None = None, caller: str
+) -> tuple[Scheme, ...]:
+    """Turn names and schemes into schemes, with `mask_ratio` put in where it applies."""
+    if isinstance(schemes, (str, Scheme)):
+        schemes = (schemes,)
+    found = tuple(_lookup(scheme, caller) for scheme in schemes)
+    names = [scheme.name for scheme in found]
+    if not names or len(set(names)) < len(names):
+        raise InvalidInputError(
+            f"{caller}: schemes={names}; expected at least one scheme and none twice."
+        )
+    if mask_ratio is None:
+        return found
+    return tuple(
+        replace(s, mask=partial(s.mask, ratio=mask_ratio)) if s.takes_ratio else s for s in found
+    )
+
+
+def _lookup(scheme: str | Scheme, caller: str) -> Scheme:
+    if isinstance(scheme, Scheme):
+        return scheme
+    name = str(scheme).replace("_", "-")
+    if name not in _REGISTRY:
+        raise InvalidInputError(
+            f"{caller}: unknown scheme {scheme!r}; expected one of {sorted(_REGISTRY)}."
+            f"{suggest(name, _REGISTRY)} Register your own with neuromask.register_scheme."
+        )
+    return _REGISTRY[name]
+
+
+@dataclass(frozen=True)
+class SchemeSampler:
+    """Draws a scheme per trial (or per batch) and that scheme's mask.
+
+    Parameters
+    ----------
+    schemes : tuple of Scheme
+        Schemes to alternate, all equally likely.
+    per_batch : bool, default=False
+        Draw one scheme and one mask for the whole batch, as the published training does, instead of
+        one for each trial. Per-trial draws give smoother gradients.
+    """
+
+    schemes: tuple[Scheme, ...]
+    per_batch: bool = False
+
+    def usable(self, regions: Tensor) -> list[int]:
+        """Return the indices of the schemes that a session with these regions can use."""
+        return [i for i, s in enumerate(self.schemes) if s.reason_against(regions) is None]
+
+    def sample(
+        self, shape: tuple[int, int, int], regions: Tensor, generator: torch.Generator
+    ) -> tuple[Tensor, masks.Mask]:
+        """Draw scheme indices (trials,) and the mask (trials, time, neurons) of each trial."""
+        n_trials, n_time, n_neurons = shape
+        usable = torch.tensor(self.usable(regions), device=regions.device)
+        n_draws = 1 if self.per_batch else n_trials
+        draws = torch.randint(len(usable), (n_draws,), generator=generator, device=regions.device)
+        index = usable[draws]
+        hidden = torch.zeros(n_draws, n_time, n_neurons, dtype=torch.bool, device=regions.device)
+        target = torch.zeros_like(hidden)
+        for i in index.unique().tolist():
+            rows = (index == i).nonzero()[:, 0]
+            mask = self.schemes[i].mask((len(rows), n_time, n_neurons), regions, generator)
+            hidden[rows], target[rows] = mask.hidden, mask.target
+        return index.expand(n_trials), masks.Mask(hidden.expand(shape), target.expand(shape))
+
+
+register_scheme(
+    Scheme(
+        "neuron",
+        masks.neuron_mask,
+        takes_ratio=True,
+        description="whole neurons from the other neurons",
+    )
+)
+register_scheme(
+    Scheme(
+        "causal",
+        masks.causal_mask,
+        attention="causal",
+        description="bins from earlier bins",
+    )
+)
+register_scheme(
+    Scheme(
+        "intra-region",
+        masks.intra_region_mask,
+        min_region_size=2,
+        takes_ratio=True,
+        description="neurons of a region from the rest of that region",
+    )
+)
+register_scheme(
+    Scheme(
+        "inter-region",
+        masks.inter_region_mask,
+        min_region_size=1,
+        min_regions=2,
+        description="a whole region from all other regions",
+    )
+)
+register_scheme(
+    Scheme(
+        "temporal",
+        masks.temporal_mask,
+        takes_ratio=True,
+        description="bins from all other bins (the usual baseline)",
+    )
+)
+register_scheme(
+    Scheme(
+        "random",
+        masks.random_mask,
+        takes_ratio=True,
+        description="single entries from all others",
+    )
+)
+
+MTM_SCHEMES = ("neuron", "causal", "intra-region", "inter-region")
