@@ -1,0 +1,194 @@
+"""Scores of predicted rates against spike counts, in plain numpy.
+
+Counts and rates have neurons on the last axis; all other axes are summed over. Rates are expected
+counts per bin.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import gammaln, xlogy
+
+from ._errors import InvalidInputError
+
+__all__ = ["bits_per_spike", "poisson_d2", "poisson_nll", "psth_r2", "trial_r2"]
+
+# A rate of zero would make a single spike infinitely surprising.
+RATE_FLOOR = 1e-9
+
+
+def poisson_nll(counts: ArrayLike, rates: ArrayLike) -> np.ndarray:
+    """Negative log-likelihood of counts under Poisson rates, summed per neuron.
+
+    Parameters
+    ----------
+    counts : array-like, (..., neurons)
+        Spike counts.
+    rates : array-like, (..., neurons)
+        Expected counts per bin; broadcast to `counts`, floored at 1e-9.
+
+    Returns
+    -------
+    ndarray, (neurons,)
+        In nats.
+
+    Examples
+    --------
+    >>> float(poisson_nll([[0.0]], [[2.0]])[0])
+    2.0
+    """
+    counts, rates = _check(counts, rates, "poisson_nll")
+    return _nll(counts, rates)
+
+
+def bits_per_spike(
+    counts: ArrayLike,
+    rates: ArrayLike,
+    *,
+    null_rates: ArrayLike | None = None,
+    pooled: bool = False,
+) -> np.ndarray | float:
+    """Information gain over a constant rate, in bits for each spike.
+
+    Parameters
+    ----------
+    counts : array-like, (..., neurons)
+        Spike counts.
+    rates : array-like, (..., neurons)
+        Expected counts per bin.
+    null_rates : array-like, (neurons,), optional
+        Constant rate of the null model. By default each neuron's mean over these same counts, which
+        favours the null; pass the training means for a null that could have been known.
+    pooled : bool, default=False
+        Give one ratio over all neurons, as the Neural Latents Benchmark does, instead of one each.
+
+    Returns
+    -------
+    ndarray, (neurons,), or float
+        NaN for a neuron without a spike.
+
+    References
+    ----------
+    Pei, F. et al. (2021). Neural Latents Benchmark '21. NeurIPS Datasets and Benchmarks.
+
+    Examples
+    --------
+    >>> float(bits_per_spike([[1.0], [0.0]], [[1.0], [0.0]])[0].round(6))
+    1.0
+    """
+    counts, rates = _check(counts, rates, "bits_per_spike")
+    axes = tuple(range(counts.ndim - 1))
+    null = counts.mean(axes) if null_rates is None else np.asarray(null_rates, dtype=float)
+    if null.shape != counts.shape[-1:]:
+        raise InvalidInputError(
+            f"bits_per_spike: null_rates has shape {null.shape}; expected {counts.shape[-1:]}, one "
+            "constant rate a neuron."
+        )
+    gain = _nll(counts, np.broadcast_to(null, counts.shape)) - _nll(counts, rates)
+    spikes = counts.sum(axes)
+    if pooled:
+        active = spikes > 0
+        gain, spikes = gain[active].sum(), spikes[active].sum()
+        return float(gain / spikes / np.log(2)) if spikes else float("nan")
+    return _ratio(gain / np.log(2), spikes)
+
+
+def poisson_d2(counts: ArrayLike, rates: ArrayLike) -> np.ndarray:
+    """Share of the Poisson deviance explained, per neuron; 1 is perfect, 0 the mean rate.
+
+    Parameters
+    ----------
+    counts, rates : array-like, (..., neurons)
+        Spike counts and expected counts per bin.
+
+    Returns
+    -------
+    ndarray, (neurons,)
+        NaN for a neuron without a spike or without variation.
+    """
+    counts, rates = _check(counts, rates, "poisson_d2")
+    axes = tuple(range(counts.ndim - 1))
+    saturated = (counts - xlogy(counts, counts)).sum(axes)
+    null = (counts.mean(axes) - xlogy(counts, counts.mean(axes))).sum(axes) - saturated
+    model = (np.maximum(rates, RATE_FLOOR) - xlogy(counts, np.maximum(rates, RATE_FLOOR))).sum(axes)
+    score = 1 - _ratio(model - saturated, null)
+    return np.where(counts.sum(axes) > 0, score, np.nan)
+
+
+def psth_r2(counts: ArrayLike, rates: ArrayLike, conditions: ArrayLike) -> np.ndarray:
+    """R² of condition-averaged responses (PSTHs), per neuron.
+
+    Parameters
+    ----------
+    counts, rates : array-like, (trials, time, neurons)
+        Spike counts and expected counts per bin.
+    conditions : array-like, (trials,) or (trials, variables)
+        Trials with equal rows are averaged together.
+
+    Returns
+    -------
+    ndarray, (neurons,)
+        Conditions and bins are taken together; NaN for a constant PSTH.
+    """
+    counts, rates = _check(counts, rates, "psth_r2")
+    labels = np.asarray(conditions)
+    if labels.shape[:1] != counts.shape[:1]:
+        raise InvalidInputError(
+            f"psth_r2: conditions has shape {labels.shape} for {len(counts)} trials; expected one "
+            "row a trial."
+        )
+    group = np.unique(labels.reshape(len(labels), -1), axis=0, return_inverse=True)[1].ravel()
+    average = [[x[group == g].mean(0) for g in np.unique(group)] for x in (counts, rates)]
+    truth, predicted = (np.concatenate(x) for x in average)
+    return trial_r2(truth, predicted)
+
+
+def trial_r2(counts: ArrayLike, rates: ArrayLike) -> np.ndarray:
+    """R² over all trials and bins together, per neuron and unclipped.
+
+    Parameters
+    ----------
+    counts, rates : array-like, (..., neurons)
+        Spike counts and expected counts per bin.
+
+    Returns
+    -------
+    ndarray, (neurons,)
+        NaN for a neuron that does not vary.
+    """
+    counts, rates = _check(counts, rates, "trial_r2")
+    axes = tuple(range(counts.ndim - 1))
+    residual = ((counts - rates) ** 2).sum(axes)
+    return 1 - _ratio(residual, ((counts - counts.mean(axes)) ** 2).sum(axes))
+
+
+def _nll(counts: np.ndarray, rates: np.ndarray) -> np.ndarray:
+    rates = np.maximum(rates, RATE_FLOOR)
+    axes = tuple(range(counts.ndim - 1))
+    return (rates - xlogy(counts, rates) + gammaln(counts + 1)).sum(axes)
+
+
+def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+    out = np.full(np.shape(numerator), np.nan)
+    return np.divide(numerator, denominator, out=out, where=denominator > 0)
+
+
+def _check(counts: ArrayLike, rates: ArrayLike, caller: str) -> tuple[np.ndarray, np.ndarray]:
+    counts, rates = np.asarray(counts, dtype=float), np.asarray(rates, dtype=float)
+    if counts.ndim < 2:
+        raise InvalidInputError(
+            f"{caller}: counts has shape {counts.shape}; expected (..., neurons), at least two axes."
+        )
+    try:
+        rates = np.broadcast_to(rates, counts.shape)
+    except ValueError as error:
+        raise InvalidInputError(
+            f"{caller}: rates has shape {rates.shape}; expected {counts.shape}, that of the counts."
+        ) from error
+    if not np.isfinite(counts).all() or not np.isfinite(rates).all() or (rates < 0).any():
+        raise InvalidInputError(
+            f"{caller}: counts and rates must be finite and rates not negative; pass expected "
+            "counts per bin, not log-rates."
+        )
+    return counts, rates

@@ -1,0 +1,371 @@
+"""A recording session: spike counts with all that belongs to their neurons and trials."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ._errors import InvalidInputError, suggest
+from ._validation import check_regions, check_spikes
+
+__all__ = ["Session"]
+
+FORMAT_VERSION = 1
+
+
+class Session:
+    """Spike counts (trials, time, neurons) with their neurons, trials and signals.
+
+    A Session is an ``X`` for scikit-learn: it is sliced by trial, and everything stays aligned.
+
+    Parameters
+    ----------
+    counts : array-like of int, (trials, time, neurons)
+        Spike counts per bin; kept as uint8 or uint16.
+    regions : array-like of str, (neurons,), optional
+        Brain region of each neuron; shorthand for a column ``region`` in `neurons`.
+    neurons : DataFrame, optional
+        One row a neuron; a column ``region`` holds the regions.
+    trials : DataFrame or mapping, optional
+        One row a trial: choice, contrast, ...
+    signals : mapping of str to array, optional
+        Signals of shape (trials, time) or (trials, time, variables), such as wheel speed.
+    bin_width : float, optional
+        Width of a bin in seconds; None where it is not known.
+    session_id : str, default="session"
+        Name of the session; models know sessions by it.
+    subject : str, optional
+        Name of the animal.
+    rates : array-like of float, (trials, time, neurons), optional
+        True expected counts per bin, where they are known, as in simulations.
+
+    Raises
+    ------
+    InvalidInputError
+        If counts are not counts or anything has the wrong length.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> session = Session(np.ones((4, 10, 3), int), ["CA1", "CA1", "VISp"], bin_width=0.02)
+    >>> session[:2].select_regions("CA1").shape
+    (2, 10, 2)
+    """
+
+    def __init__(
+        self,
+        counts: Any,
+        regions: Any = None,
+        *,
+        neurons: pd.DataFrame | None = None,
+        trials: pd.DataFrame | Mapping[str, Any] | None = None,
+        signals: Mapping[str, Any] | None = None,
+        bin_width: float | None = None,
+        session_id: str = "session",
+        subject: str | None = None,
+        rates: Any = None,
+    ) -> None:
+        self.counts = check_spikes(counts, caller="Session")
+        n_trials, n_time, n_neurons = self.counts.shape
+        self.neurons = _table(neurons, n_neurons, "neurons", "neuron")
+        if regions is not None:
+            self.neurons["region"] = check_regions(regions, n_neurons, caller="Session")
+        elif "region" in self.neurons:
+            self.neurons["region"] = check_regions(
+                self.neurons["region"].to_numpy(object), n_neurons, caller="Session"
+            )
+        self.trials = _table(trials, n_trials, "trials", "trial")
+        self.signals = {}
+        for name, signal in (signals or {}).items():
+            values = np.asarray(signal)
+            if values.ndim not in (2, 3) or values.shape[:2] != (n_trials, n_time):
+                raise InvalidInputError(
+                    f"Session: signal {name!r} has shape {values.shape}; expected "
+                    f"({n_trials}, {n_time}) or ({n_trials}, {n_time}, variables), one value a bin."
+                )
+            self.signals[str(name)] = values
+        if bin_width is not None and not (np.isfinite(bin_width) and bin_width > 0):
+            raise InvalidInputError(
+                f"Session: bin_width={bin_width!r}; expected a positive number of seconds."
+            )
+        self.bin_width = None if bin_width is None else float(bin_width)
+        self.session_id = str(session_id)
+        self.subject = None if subject is None else str(subject)
+        self.rates = None if rates is None else np.asarray(rates, dtype=np.float32)
+        if self.rates is not None and self.rates.shape != self.counts.shape:
+            raise InvalidInputError(
+                f"Session: rates has shape {self.rates.shape}; expected that of the counts, "
+                f"{self.counts.shape}."
+            )
+
+    @classmethod
+    def from_xarray(cls, data: Any, **fields: Any) -> Session:
+        """Make a session from an ``xarray.DataArray`` with dims (trials, time, neurons).
+
+        Coordinates along the last dimension become columns of `neurons` (``region`` or ``regions``
+        are the regions), those along the first become columns of `trials`.
+
+        Parameters
+        ----------
+        data : xarray.DataArray
+            Spike counts, three dimensions in this order; xarray itself is not imported.
+        **fields
+            Any other argument of :class:`Session`; takes precedence over coordinates.
+        """
+        if not hasattr(data, "dims") or not hasattr(data, "coords") or len(data.dims) != 3:
+            raise InvalidInputError(
+                "Session.from_xarray: expected an xarray.DataArray of three dimensions, "
+                f"(trials, time, neurons); given {type(data).__name__}."
+            )
+        columns: dict[str, dict[str, np.ndarray]] = {dim: {} for dim in data.dims}
+        for name, coordinate in data.coords.items():
+            if len(coordinate.dims) == 1:
+                columns[coordinate.dims[0]][str(name)] = np.asarray(coordinate.values)
+        neurons = columns[data.dims[2]]
+        if "regions" in neurons and "region" not in neurons:
+            neurons["region"] = neurons.pop("regions")
+        fields.setdefault("neurons", pd.DataFrame(neurons) if neurons else None)
+        trials = columns[data.dims[0]]
+        fields.setdefault("trials", pd.DataFrame(trials) if trials else None)
+        return cls(np.asarray(data.values), **fields)
+
+    @property
+    def regions(self) -> np.ndarray | None:
+        """Region of each neuron (neurons,), or None when they are not known."""
+        return self.neurons["region"].to_numpy(str) if "region" in self.neurons else None
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(trials, time, neurons)."""
+        return self.counts.shape
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes, 3."""
+        return 3
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Type of the counts."""
+        return self.counts.dtype
+
+    @property
+    def n_trials(self) -> int:
+        """Number of trials."""
+        return self.shape[0]
+
+    @property
+    def n_time(self) -> int:
+        """Number of bins in a trial."""
+        return self.shape[1]
+
+    @property
+    def n_neurons(self) -> int:
+        """Number of neurons."""
+        return self.shape[2]
+
+    def __len__(self) -> int:
+        return self.n_trials
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        if copy is None:
+            return np.asarray(self.counts, dtype=dtype)
+        return np.array(self.counts, dtype=dtype, copy=copy)
+
+    def __getitem__(self, key: Any) -> Any:
+        """Select trials; all else stays aligned.
+
+        A slice, list or mask of trials gives a Session, one integer the counts (time, neurons) of a
+        trial, and a key that reaches beyond trials a plain array of counts.
+        """
+        trial, *rest = key if isinstance(key, tuple) else (key,)
+        beyond = [k for k in rest if k is not Ellipsis and not _is_everything(k)]
+        if beyond or trial is Ellipsis or trial is None or isinstance(trial, (int, np.integer)):
+            return self.counts[key]
+        if not isinstance(trial, slice):
+            trial = _indices(trial, self.n_trials, "trials")
+        return self._with(
+            counts=self.counts[trial],
+            trials=self.trials.iloc[trial],
+            signals={name: values[trial] for name, values in self.signals.items()},
+            rates=None if self.rates is None else self.rates[trial],
+        )
+
+    def select_neurons(self, neurons: Any) -> Session:
+        """Return a session of some neurons.
+
+        Parameters
+        ----------
+        neurons : array-like of bool or int, or slice
+            Mask over, or indices of, the neurons to keep.
+        """
+        if not isinstance(neurons, slice):
+            neurons = _indices(neurons, self.n_neurons, "neurons")
+        return self._with(
+            counts=self.counts[:, :, neurons],
+            neurons=self.neurons.iloc[neurons],
+            rates=None if self.rates is None else self.rates[:, :, neurons],
+        )
+
+    def select_regions(self, regions: str | Sequence[str]) -> Session:
+        """Return a session of the neurons of one or several regions."""
+        names = [regions] if isinstance(regions, str) else list(regions)
+        if self.regions is None:
+            raise InvalidInputError(
+                "Session.select_regions: this session has no regions; give regions=... to Session."
+            )
+        for name in names:
+            if name not in self.regions:
+                known = sorted(set(self.regions.tolist()))
+                raise InvalidInputError(
+                    f"Session.select_regions: no neuron in {name!r}; regions are {known}."
+                    f"{suggest(name, known)}"
+                )
+        return self.select_neurons(np.isin(self.regions, names))
+
+    def _with(self, **changes: Any) -> Session:
+        fields = {
+            "counts": self.counts,
+            "neurons": self.neurons,
+            "trials": self.trials,
+            "signals": self.signals,
+            "bin_width": self.bin_width,
+            "session_id": self.session_id,
+            "subject": self.subject,
+            "rates": self.rates,
+        }
+        return type(self)(**(fields | changes))
+
+    def save(self, path: str | os.PathLike, *, overwrite: bool = False) -> Path:
+        """Write the session to one ``.npz`` file, without pickle.
+
+        Parameters
+        ----------
+        path : path-like
+            File to write; ``.npz`` is added where it is missing.
+        overwrite : bool, default=False
+            Replace an existing file instead of raising.
+
+        Returns
+        -------
+        Path
+            The file, which is there whole or not at all.
+
+        Raises
+        ------
+        InvalidInputError
+            If the file exists, or a column holds objects that are neither numbers nor text.
+        """
+        path = Path(path)
+        if path.suffix != ".npz":
+            path = path.with_name(path.name + ".npz")
+        if path.exists() and not overwrite:
+            raise InvalidInputError(
+                f"Session.save: {path} exists; choose another name or pass overwrite=True."
+            )
+        arrays = {"counts": self.counts}
+        for kind, table in (("neurons", self.neurons), ("trials", self.trials)):
+            arrays |= {f"{kind}/{c}": _plain(table[c], f"{kind}[{c!r}]") for c in table.columns}
+        arrays |= {f"signals/{name}": values for name, values in self.signals.items()}
+        if self.rates is not None:
+            arrays["rates"] = self.rates
+        header = {
+            "format": "neuromask.Session",
+            "version": FORMAT_VERSION,
+            "bin_width": self.bin_width,
+            "session_id": self.session_id,
+            "subject": self.subject,
+        }
+        arrays["header"] = np.array(json.dumps(header))
+        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".npz", delete=False) as file:
+            try:
+                np.savez_compressed(file, **arrays)
+            except BaseException:
+                os.unlink(file.name)
+                raise
+        os.replace(file.name, path)
+        return path
+
+    def __repr__(self) -> str:
+        return f"Session({self.session_id!r}, {', '.join(self._facts())})"
+
+    def _repr_html_(self) -> str:
+        rows = "".join(f"<li>{fact}</li>" for fact in self._facts())
+        return f"<b>Session {self.session_id}</b><ul>{rows}</ul>"
+
+    def _facts(self) -> list[str]:
+        facts = [f"{self.n_trials} trials", f"{self.n_time} bins", f"{self.n_neurons} neurons"]
+        if self.bin_width is not None:
+            facts[1] += f" of {self.bin_width * 1000:g} ms"
+            facts.append(f"{self.counts.mean() / self.bin_width:.1f} Hz")
+        if self.regions is not None:
+            names, sizes = np.unique(self.regions, return_counts=True)
+            order = np.argsort(-sizes, kind="stable")
+            shown = [f"{names[i]} {sizes[i]}" for i in order[:6]]
+            more = [f"and {len(names) - 6} more"] if len(names) > 6 else []
+            facts.append("regions " + " ".join(shown + more))
+        if self.subject is not None:
+            facts.append(f"subject {self.subject}")
+        if len(self.trials.columns):
+            facts.append("trials: " + " ".join(map(str, self.trials.columns)))
+        if self.signals:
+            facts.append("signals: " + " ".join(self.signals))
+        return facts
+
+
+def _table(given: Any, length: int, name: str, row: str) -> pd.DataFrame:
+    """Copy a table with a fresh index, checking its length."""
+    if given is None:
+        return pd.DataFrame(index=pd.RangeIndex(length))
+    table = pd.DataFrame(given).reset_index(drop=True).copy()
+    if len(table) != length:
+        raise InvalidInputError(
+            f"Session: {name} has {len(table)} rows; expected {length}, one a {row}."
+        )
+    return table
+
+
+def _is_everything(key: Any) -> bool:
+    return isinstance(key, slice) and key == slice(None)
+
+
+def _indices(key: Any, length: int, what: str) -> np.ndarray:
+    """Turn a mask or indices into indices, refusing what does not fit."""
+    chosen = np.asarray(key)
+    if chosen.size == 0 and chosen.dtype != bool:
+        chosen = chosen.astype(int)
+    if chosen.dtype == bool:
+        if chosen.shape != (length,):
+            raise InvalidInputError(
+                f"Session: a mask of shape {chosen.shape} for {length} {what}; expected "
+                f"({length},)."
+            )
+        return np.flatnonzero(chosen)
+    if chosen.dtype.kind not in "iu" or chosen.ndim != 1:
+        raise InvalidInputError(
+            f"Session: {what} can be chosen by a slice, a boolean mask or a list of indices; given "
+            f"{key!r}."
+        )
+    if chosen.size and not (-length <= chosen.min() and chosen.max() < length):
+        raise IndexError(f"Session: index out of range for {length} {what}.")
+    return chosen
+
+
+def _plain(column: pd.Series, name: str) -> np.ndarray:
+    """Return a column as numbers or text, which need no pickle."""
+    values = column.to_numpy()
+    if values.dtype.kind in "biufcUmM":
+        return values
+    if all(isinstance(v, str) for v in values):
+        return np.asarray(values, dtype=str)
+    raise InvalidInputError(
+        f"Session.save: {name} holds {values.dtype} values; expected numbers or text. Convert the "
+        "column first."
+    )
