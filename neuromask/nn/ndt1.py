@@ -23,7 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .layers import TransformerBlock, attention_mask, drop, linear, parameter
-from .smoothing import KernelBank
+from .smoothing import KernelBank, average
 from .stitching import SessionStatistics, Stitch, TrialGroup
 
 __all__ = ["NDT1", "NDT1Config"]
@@ -45,10 +45,12 @@ class NDT1Config:
         Width of each block's hidden layer over `dim`.
     n_linear : int
         Rank of the linear path; 0 leaves it out.
-    widths : tuple of float
-        Standard deviations, in bins, of the smoothing kernels.
-    dropout, input_dropout : float
-        Dropout inside blocks and on the tokens that enter them.
+    smoothing : float
+        Standard deviation, in bins, of the gaussian that smooths the linear path and the tokens.
+    history_widths : tuple of float
+        Standard deviations, in bins, of the averages of a neuron's own visible counts.
+    dropout, input_dropout, linear_dropout : float
+        Dropout inside blocks, on the tokens that enter them and on the linear path.
     """
 
     dim: int = 128
@@ -56,18 +58,19 @@ class NDT1Config:
     n_heads: int = 4
     expansion: int = 2
     n_linear: int = 48
-    widths: tuple[float, ...] = (2.0, 5.0, 15.0)
+    smoothing: float = 3.0
+    history_widths: tuple[float, ...] = (2.0, 5.0, 15.0)
     dropout: float = 0.3
     input_dropout: float = 0.2
+    linear_dropout: float = 0.3
 
 
 class _ReadIn(NamedTuple):
     """One session's part of a batch before the trunk."""
 
     tokens: Tensor  # (trials, special + time, dim)
-    smoothed: Tensor  # (trials, time, kernels * n_linear)
-    averaging: Tensor  # (trials, kernels, time, time)
-    inputs: Tensor  # (trials, time, neurons)
+    smoothed: Tensor  # (trials, time, n_linear)
+    own: Tensor  # (trials, n_history, time, neurons), each neuron's own visible counts, averaged
 
 
 class NDT1(nn.Module):
@@ -96,20 +99,20 @@ class NDT1(nn.Module):
         self.config = config
         dim = config.dim
         self.n_time = max(s.n_time for s in sessions)
-        self.kernels = KernelBank(config.widths, self.n_time)
-        n_smoothed = config.n_linear * self.kernels.n_kernels
+        self.smooth = KernelBank((config.smoothing,), self.n_time)
+        self.history = KernelBank(config.history_widths, self.n_time)
         self.positions = parameter(self.n_time, dim, generator=generator, std=0.1)
         self.prompts = parameter(n_schemes, dim, generator=generator, std=0.1)
         self.unseen = nn.Parameter(torch.zeros(dim))
         self.to_token = linear(2 * dim, dim, generator)
-        self.mix_smoothed = linear(dim * self.kernels.n_kernels, dim, generator)
+        self.mix_smoothed = linear(dim, dim, generator)
         self.blocks = nn.ModuleList(
             TransformerBlock(dim, config.n_heads, config.expansion, config.dropout, generator)
             for _ in range(config.n_layers)
         )
         self.final_norm = nn.LayerNorm(dim)
-        self.gates = nn.Parameter(torch.ones(n_schemes, n_smoothed))
-        self.n_features = dim + n_smoothed
+        self.gates = nn.Parameter(torch.ones(n_schemes, config.n_linear))
+        self.n_features = dim + config.n_linear
         self.session_index = {s.session_id: i for i, s in enumerate(sessions)}
         self.stitches = nn.ModuleList(
             Stitch(
@@ -117,7 +120,7 @@ class NDT1(nn.Module):
                 n_in=2 * dim,
                 n_linear=config.n_linear,
                 n_features=self.n_features,
-                n_kernels=self.kernels.n_kernels,
+                n_history=len(config.history_widths),
                 dim=dim,
                 generator=generator,
             )
@@ -148,7 +151,7 @@ class NDT1(nn.Module):
         read = [self._read_in(group) for group in groups]
         features = self._features(read, groups, generator)
         return [
-            self.stitch(group.session_id).log_rates(f, r.averaging, r.inputs)
+            self.stitch(group.session_id).log_rates(f, own=r.own)
             for group, f, r in zip(groups, features, read, strict=True)
         ]
 
@@ -162,14 +165,16 @@ class NDT1(nn.Module):
         n_trials, n_time, _ = group.counts.shape
         inputs = stitch.standardise(group)
         seen = ~group.hidden.all(2)  # (trials, time)
-        averaging = self.kernels.averaging(seen, group.causal)
+        averaging = self.smooth.averaging(seen, group.causal)
         tokens = self.to_token(F.softsign(stitch.read_in(inputs)))  # (trials, time, dim)
-        tokens = tokens + self.mix_smoothed(self.kernels.apply(averaging, tokens))
+        tokens = tokens + self.mix_smoothed(average(averaging, tokens)[:, 0])
         tokens = tokens + self.positions[:n_time] + ~seen[..., None] * self.unseen
         special = torch.stack([stitch.embedding.expand(n_trials, -1), self.prompts[group.scheme]], 1)
-        smoothed = self.kernels.apply(averaging, stitch.linear_in(inputs))
-        smoothed = smoothed * self.gates[group.scheme, None]  # (trials, time, kernels * n_linear)
-        return _ReadIn(torch.cat([special, tokens], 1), smoothed, averaging, inputs)
+        # The logarithm of population activity predicts log-rates, also where it bursts.
+        smoothed = torch.asinh(average(averaging, stitch.linear_in(inputs))[:, 0])
+        smoothed = smoothed * self.gates[group.scheme, None]  # (trials, time, n_linear)
+        own = average(self.history.averaging(seen, group.causal), inputs)
+        return _ReadIn(torch.cat([special, tokens], 1), smoothed, own)
 
     def _features(
         self,
@@ -190,7 +195,8 @@ class NDT1(nn.Module):
             x = block(x, mask=mask, generator=generator)
         x = self.final_norm(x)[:, N_SPECIAL:]
         parts = x.split([len(r.tokens) for r in read])
+        linear_path = [drop(r.smoothed, self.config.linear_dropout, generator) for r in read]
         return [
-            torch.cat([part[:, : r.smoothed.shape[1]].to(r.smoothed.dtype), r.smoothed], -1)
-            for part, r in zip(parts, read, strict=True)
+            torch.cat([part[:, : r.smoothed.shape[1]], smoothed], -1)
+            for part, r, smoothed in zip(parts, read, linear_path, strict=True)
         ]

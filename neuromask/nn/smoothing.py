@@ -5,13 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-__all__ = ["KernelBank"]
+__all__ = ["KernelBank", "average"]
 
 
 class KernelBank(nn.Module):
     """Weighted averages over time at several widths.
 
-    Each width is a gaussian; an infinite width averages all bins. Hidden bins get no weight and
+    Each kernel is a gaussian. Hidden bins get no weight and
     the others share it, so that an average reaches as far as it must to find data. Under causal
     attention only the present and past bins have weight.
 
@@ -25,7 +25,6 @@ class KernelBank(nn.Module):
 
     def __init__(self, widths: tuple[float, ...], n_time: int) -> None:
         super().__init__()
-        self.n_kernels = len(widths)
         bins = torch.arange(n_time, dtype=torch.float32)
         lag = bins[:, None] - bins[None, :]  # (to, from)
         weights = [torch.exp(-0.5 * (lag / width) ** 2) for width in widths]
@@ -53,8 +52,7 @@ class KernelBank(nn.Module):
         weights = self.weights[:, :n_time, :n_time] * allowed[:, None]
         return weights / (weights.sum(-1, keepdim=True) + 1e-3)
 
-    @staticmethod
-    def apply(averaging: Tensor, x: Tensor) -> Tensor:
-        """Average x (trials, time, features) to (trials, time, kernels * features)."""
-        out = torch.einsum("bkts,bsf->btkf", averaging.to(x.dtype), x)
-        return out.flatten(2)
+
+def average(averaging: Tensor, x: Tensor) -> Tensor:
+    """Average x (trials, time, features) by each kernel, to (trials, kernels, time, features)."""
+    return averaging.to(x.dtype) @ x[:, None]

@@ -94,7 +94,7 @@ class Stitch(nn.Module):
         n_in: int,
         n_linear: int,
         n_features: int,
-        n_kernels: int,
+        n_history: int,
         dim: int,
         generator: torch.Generator,
     ) -> None:
@@ -107,24 +107,22 @@ class Stitch(nn.Module):
         self.linear_in = linear(n_neurons, n_linear, generator, bias=False, scale=3**0.5)
         self.read_out = linear(n_features, n_neurons, generator, bias=False, scale=0.1)
         self.base = nn.Parameter(mean.clamp_min(RATE_FLOOR).log())
-        self.history = nn.Parameter(torch.zeros(n_kernels, n_neurons))
+        self.history = nn.Parameter(torch.zeros(n_history, n_neurons))
         self.embedding = parameter(dim, generator=generator, std=0.02)
 
     def standardise(self, group: TrialGroup) -> Tensor:
         """Return z-scored counts, zero where hidden."""
         return ((group.counts - self.mean) / self.scale).masked_fill(group.hidden, 0)
 
-    def log_rates(self, features: Tensor, averaging: Tensor, inputs: Tensor) -> Tensor:
-        """Read log-rates out of the shared features and each neuron's own visible past.
+    def log_rates(self, features: Tensor, *, own: Tensor) -> Tensor:
+        """Read log-rates out of the shared features and each neuron's own visible counts.
 
         Parameters
         ----------
         features : Tensor, (trials, time, n_features)
             What the trunk and the linear path found.
-        averaging : Tensor, (trials, kernels, time, time)
-            Averaging matrices of the trials.
-        inputs : Tensor, (trials, time, neurons)
-            Standardised counts, zero where hidden.
+        own : Tensor, (trials, n_history, time, neurons)
+            Each neuron's own visible counts, averaged over time at several widths.
 
         Returns
         -------
@@ -132,8 +130,6 @@ class Stitch(nn.Module):
             Logs of the expected counts, within `MAX_LOG_CHANGE` of each neuron's base rate: an
             exponential of a sum over hundreds of neurons would otherwise explode on a rare burst.
         """
-        change = nn.functional.linear(features, self.read_out.weight)
-        for k, weight in enumerate(self.history):
-            change = change + (averaging[:, k].to(inputs.dtype) @ inputs) * weight
+        change = self.read_out(features) + torch.einsum("bhtn,hn->btn", own, self.history)
         bounded = MAX_LOG_CHANGE * torch.tanh(change.float() / MAX_LOG_CHANGE)
         return bounded + self.base

@@ -1,0 +1,103 @@
+"""Models on disk: tensors in safetensors, everything else in JSON; no pickle is read or written."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from ._errors import CheckpointError
+
+__all__ = ["FORMAT_VERSION", "read_folder", "write_folder"]
+
+FORMAT = "neuromask.MtMPretrainer"
+FORMAT_VERSION = 1
+TENSORS, DESCRIPTION = "model.safetensors", "model.json"
+
+
+def check_new_folder(folder: str | os.PathLike, *, caller: str, overwrite: bool = False) -> Path:
+    """Return the path of a folder that may be written, or raise."""
+    folder = Path(folder)
+    if folder.exists() and not overwrite:
+        raise CheckpointError(
+            f"{caller}: {folder} exists; choose another folder or pass overwrite=True."
+        )
+    if overwrite and folder.exists() and not (folder / DESCRIPTION).is_file():
+        raise CheckpointError(
+            f"{caller}: {folder} exists and is not a saved model; it is left alone. Choose another "
+            "folder."
+        )
+    return folder
+
+
+def write_folder(
+    folder: str | os.PathLike,
+    tensors: dict[str, Tensor],
+    description: dict[str, Any],
+    *,
+    caller: str,
+    overwrite: bool = False,
+) -> Path:
+    """Write a model folder, which is there whole or not at all."""
+    from safetensors.torch import save_file
+
+    folder = check_new_folder(folder, caller=caller, overwrite=overwrite)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps({"format": FORMAT, "version": FORMAT_VERSION} | description, indent=1)
+    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
+    try:
+        save_file({k: v.contiguous().cpu() for k, v in tensors.items()}, temporary / TENSORS)
+        (temporary / DESCRIPTION).write_text(text, encoding="utf-8")
+        temporary.chmod(0o755)
+        if folder.exists():
+            old = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-old-"))
+            os.replace(folder, old / "model")
+            os.replace(temporary, folder)
+            shutil.rmtree(old)
+        else:
+            os.replace(temporary, folder)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    return folder
+
+
+def read_folder(
+    folder: str | os.PathLike, *, caller: str
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read a model folder, checking format and version first."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    folder = Path(folder)
+    for name in (DESCRIPTION, TENSORS):
+        if not (folder / name).is_file():
+            raise CheckpointError(
+                f"{caller}: there is no {name} in {folder}; expected a folder of "
+                "MtMPretrainer.save."
+            )
+    try:
+        description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise CheckpointError(
+            f"{caller}: {folder / DESCRIPTION} is damaged ({error}). Save or copy the model again."
+        ) from error
+    if not isinstance(description, dict) or description.get("format") != FORMAT:
+        raise CheckpointError(f"{caller}: {folder / DESCRIPTION} does not describe a {FORMAT}.")
+    if description["version"] > FORMAT_VERSION:
+        raise CheckpointError(
+            f"{caller}: {folder} has format version {description['version']}; this neuromask reads "
+            f"up to {FORMAT_VERSION}. Upgrade neuromask."
+        )
+    try:
+        tensors = load_file(folder / TENSORS)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f"{caller}: {folder / TENSORS} is damaged ({error}). Save or copy the model again."
+        ) from error
+    return tensors, description

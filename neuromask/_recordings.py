@@ -1,0 +1,202 @@
+"""Turn what users pass as ``X`` into recordings with an identity, checked before any work."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ._errors import InvalidInputError, NeuromaskWarning, UnknownSessionError, suggest
+from ._validation import check_spikes, resolve_regions
+from .session import Session
+
+__all__ = ["Recording", "SessionInfo", "is_session_list", "read_known", "read_new", "region_codes"]
+
+UNKNOWN_REGION = "unknown"
+
+
+@dataclass(frozen=True)
+class SessionInfo:
+    """What a fitted model knows of a session.
+
+    Attributes
+    ----------
+    session_id : str
+        Its name.
+    subject : str or None
+        The animal.
+    n_neurons, n_time : int
+        Neurons and bins per trial.
+    bin_width : float or None
+        Seconds, where known.
+    regions : tuple of str or None
+        Region of each neuron, where known.
+    silent : tuple of int
+        Neurons without a spike in training.
+    """
+
+    session_id: str
+    subject: str | None
+    n_neurons: int
+    n_time: int
+    bin_width: float | None
+    regions: tuple[str, ...] | None
+    silent: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One session's counts and what is known of it."""
+
+    info: SessionInfo
+    counts: np.ndarray  # (trials, time, neurons)
+
+
+def is_session_list(X: Any) -> bool:
+    """Whether X is a list of recordings and not one recording."""
+    return isinstance(X, (list, tuple)) and len(X) > 0 and all(np.ndim(x) == 3 for x in X)
+
+
+def read_new(X: Any, y: Any, regions: Any, default: Any, *, caller: str) -> list[Recording]:
+    """Check recordings to fit on.
+
+    Parameters
+    ----------
+    X : Session, array-like (trials, time, neurons), or list of either
+        One recording or several.
+    y, regions, default
+        Where regions may come from, see `resolve_regions`; for a list, `regions` is a list too.
+    caller : str
+        Name put in front of errors.
+    """
+    if not is_session_list(X):
+        return [_read(X, y, regions, default, "session", caller)]
+    per_session = [None] * len(X) if regions is None else list(regions)
+    if len(per_session) != len(X):
+        raise InvalidInputError(
+            f"{caller}: regions has {len(per_session)} entries for {len(X)} sessions; expected a "
+            "list with the regions of each."
+        )
+    found = [
+        _read(x, None, r, default, f"session-{i}", caller)
+        for i, (x, r) in enumerate(zip(X, per_session, strict=True))
+    ]
+    ids = [r.info.session_id for r in found]
+    twice = sorted({name for name in ids if ids.count(name) > 1})
+    if twice:
+        raise InvalidInputError(
+            f"{caller}: sessions share the session_id {', '.join(map(repr, twice))}; expected one "
+            "name each. Set session_id when making them."
+        )
+    _agree_on_bin_width(found, caller)
+    return found
+
+
+def read_known(X: Any, known: dict[str, SessionInfo], *, caller: str) -> Recording:
+    """Check trials of a session that the model was fitted on.
+
+    Raises
+    ------
+    UnknownSessionError
+        If the model does not know the session, or cannot tell which is meant.
+    InvalidInputError
+        If neurons, bins or bin width differ from what the model was fitted on.
+    """
+    counts = check_spikes(X, caller=caller)
+    info = _which(X, known, caller)
+    n_time, n_neurons = counts.shape[1:]
+    if n_neurons != info.n_neurons:
+        raise InvalidInputError(
+            f"{caller}: X has {n_neurons} features (neurons), but MtMPretrainer is expecting "
+            f"{info.n_neurons} features as input, the neurons of session {info.session_id!r} in "
+            "the order of fit."
+        )
+    if n_time > info.n_time:
+        raise InvalidInputError(
+            f"{caller}: X has {n_time} bins; session {info.session_id!r} was fitted with "
+            f"{info.n_time}. Cut trials to the fitted length."
+        )
+    width = getattr(X, "bin_width", None)
+    if width is not None and info.bin_width is not None and not np.isclose(width, info.bin_width):
+        raise InvalidInputError(
+            f"{caller}: X has bins of {width:g} s; session {info.session_id!r} was fitted with "
+            f"{info.bin_width:g} s. Bin the spikes again at the fitted width."
+        )
+    return Recording(info, counts)
+
+
+def region_codes(info: SessionInfo, ignored: Iterable[str]) -> np.ndarray:
+    """Number the regions of a session, -1 for those that are never targets."""
+    labels = np.array(info.regions or (UNKNOWN_REGION,) * info.n_neurons)
+    codes = np.unique(labels, return_inverse=True)[1]
+    return np.where(np.isin(labels, list(ignored)), -1, codes)
+
+
+def _read(X: Any, y: Any, regions: Any, default: Any, name: str, caller: str) -> Recording:
+    counts = check_spikes(X, caller=caller, min_trials=2, require_spikes=True)
+    n_trials, n_time, n_neurons = counts.shape
+    labels = resolve_regions(
+        X, y, regions, default, n_trials=n_trials, n_neurons=n_neurons, caller=caller
+    )
+    session_id = getattr(X, "session_id", name)
+    if labels is None:
+        warnings.warn(
+            f"{caller}: no regions are known for session {session_id!r}, so all neurons count as "
+            "one region and nothing is learned between regions. Pass regions=..., or a Session "
+            "that carries them.",
+            NeuromaskWarning,
+            stacklevel=4,
+        )
+    silent = tuple(np.flatnonzero(~counts.any((0, 1))).tolist())
+    if silent:
+        warnings.warn(
+            f"{caller}: {len(silent)} of {n_neurons} neurons of session {session_id!r} have no "
+            "spikes; they stay silent in predictions and have no score. excluded_ lists them.",
+            NeuromaskWarning,
+            stacklevel=4,
+        )
+    info = SessionInfo(
+        session_id=session_id,
+        subject=getattr(X, "subject", None),
+        n_neurons=n_neurons,
+        n_time=n_time,
+        bin_width=getattr(X, "bin_width", None),
+        regions=None if labels is None else tuple(labels.tolist()),
+        silent=silent,
+    )
+    return Recording(info, counts)
+
+
+def _which(X: Any, known: dict[str, SessionInfo], caller: str) -> SessionInfo:
+    if isinstance(X, Session):
+        if X.session_id in known:
+            return known[X.session_id]
+        raise UnknownSessionError(
+            f"{caller}: session {X.session_id!r} is not among the fitted sessions "
+            f"{_some(list(known))}.{suggest(X.session_id, known)} A model predicts sessions it was "
+            "fitted on; fit it on this one too, or give its trials the fitted session_id."
+        )
+    if len(known) == 1:
+        return next(iter(known.values()))
+    raise UnknownSessionError(
+        f"{caller}: X is an array and the model knows {len(known)} sessions {_some(list(known))}; "
+        "pass a Session, whose session_id says which is meant."
+    )
+
+
+def _some(names: Sequence[str]) -> str:
+    shown = ", ".join(map(repr, names[:5]))
+    return f"[{shown}{', ...' if len(names) > 5 else ''}]"
+
+
+def _agree_on_bin_width(recordings: Sequence[Recording], caller: str) -> None:
+    widths = {r.info.session_id: r.info.bin_width for r in recordings if r.info.bin_width}
+    if len({round(width, 9) for width in widths.values()}) > 1:
+        listed = ", ".join(f"{name}: {width:g} s" for name, width in widths.items())
+        raise InvalidInputError(
+            f"{caller}: sessions have different bin widths ({listed}); expected one. Bin the "
+            "spikes of all sessions alike."
+        )
