@@ -280,7 +280,7 @@ def _fill(
                 "evaluate: predict_rates returned rates that are negative or not finite; expected "
                 "expected counts per bin, not log-rates."
             )
-        rates[rows, :, p.answers] = np.moveaxis(block, 2, 0)
+        rates[rows][:, :, p.answers] = block
         start += len(part)
 
 

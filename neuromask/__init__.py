@@ -1,0 +1,46 @@
+"""Multi-task-masking foundation models of neural spiking activity, for scikit-learn users."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+# Where each public name lives. They are imported on first use, so that ``import neuromask`` is
+# light: torch is loaded when a model is.
+_PUBLIC = {
+    "MtMPretrainer": "pretrainer",
+    "PAPER_SIZES": "pretrainer",
+    "load": "pretrainer",
+    "Session": "session",
+    "simulate": "datasets.simulate",
+    "load_npz": "datasets.npz",
+    "evaluate": "evaluation",
+    "summarise": "evaluation",
+    "bits_per_spike": "metrics",
+    "Scheme": "schemes",
+    "available_schemes": "schemes",
+    "register_scheme": "schemes",
+    "Backbone": "nn.registry",
+    "available_backbones": "nn.registry",
+    "register_backbone": "nn.registry",
+}
+_SUBMODULES = ("baselines", "datasets", "masks", "metrics", "plots")
+
+__all__ = [*_PUBLIC, *_SUBMODULES, "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        value = getattr(importlib.import_module(f".{_PUBLIC[name]}", __name__), name)
+    elif name in _SUBMODULES:
+        value = importlib.import_module(f".{name}", __name__)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,169 @@
+"""Simulated recordings with known rates, so that every score has a known ceiling."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+
+from .._errors import InvalidInputError
+from .._random import random_streams
+from .._validation import check_fraction, check_positive_int
+from ..session import Session
+
+__all__ = ["simulate"]
+
+
+def simulate(
+    n_trials: int = 400,
+    *,
+    n_sessions: int | None = None,
+    n_time: int = 50,
+    n_neurons: int = 160,
+    regions: Sequence[str] = ("VISp", "CA1", "MOs", "TH"),
+    n_latents: int = 3,
+    private: float = 0.15,
+    delay: int = 2,
+    timescale: float = 4.0,
+    strength: float = 1.1,
+    mean_rate: float = 6.0,
+    bin_width: float = 0.02,
+    random_state: int | np.random.RandomState | np.random.Generator | None = 0,
+) -> Session | list[Session]:
+    """Simulate multi-region recordings from shared and region-specific latent dynamics.
+
+    Shared latents, smooth in time and partly driven by a stimulus, reach each region with its own
+    delay and mixing; each region adds latents of its own. Neurons read their region's latents
+    through an exponential and spike as Poisson processes. A binary choice and a whisker signal
+    follow from the shared latents.
+
+    Parameters
+    ----------
+    n_trials : int, default=400
+        Trials per session.
+    n_sessions : int, optional
+        Number of sessions, each of another animal with its own neurons and trials but the same
+        dynamics and couplings between regions. By default one session is returned, not a list.
+    n_time : int, default=50
+        Bins per trial.
+    n_neurons : int, default=160
+        Neurons per session, spread evenly over the regions.
+    regions : sequence of str
+        Names of the regions, ordered by delay.
+    n_latents : int, default=3
+        Shared latents, and as many private ones in each region.
+    private : float, default=0.15
+        Share of a region's latent variance that no other region has, in [0, 1).
+    delay : int, default=2
+        Bins by which each region lags behind the one before it.
+    timescale : float, default=4
+        Standard deviation, in bins, of the kernel that smooths the latents.
+    strength : float, default=1.1
+        Standard deviation of the neurons' log-rates over time.
+    mean_rate : float, default=6
+        Median over neurons of the mean rate in Hz; rates are log-normal and lie in 0.5-30 Hz.
+    bin_width : float, default=0.02
+        Seconds per bin.
+    random_state : int, numpy generator or None, default=0
+        The same int gives the same recordings.
+
+    Returns
+    -------
+    Session or list of Session
+        With true expected counts in `rates`, ``trials["stimulus"]`` and ``trials["choice"]`` (-1 or
+        1), and ``signals["whisker"]`` (trials, time).
+
+    Raises
+    ------
+    InvalidInputError
+        If a parameter is out of range.
+
+    Examples
+    --------
+    >>> session = simulate(20, n_neurons=8, n_time=30)
+    >>> session.shape, session.rates.shape
+    ((20, 30, 8), (20, 30, 8))
+    """
+    caller = "simulate"
+    sizes = {"n_trials": n_trials, "n_time": n_time, "n_neurons": n_neurons, "n_latents": n_latents}
+    for name, value in sizes.items():
+        check_positive_int(name, value, caller=caller)
+    check_positive_int("delay", delay, caller=caller, minimum=0)
+    check_fraction("private", private, caller=caller)
+    for name, value in {
+        "timescale": timescale,
+        "strength": strength,
+        "mean_rate": mean_rate,
+        "bin_width": bin_width,
+    }.items():
+        check_fraction(name, value, caller=caller, low=1e-6, high=1e6)
+    if not len(regions) or len(set(regions)) < len(regions) or n_neurons < len(regions):
+        raise InvalidInputError(
+            f"simulate: regions={list(regions)!r} for {n_neurons} neurons; expected different "
+            "names and at least one neuron in each."
+        )
+    rng = random_streams(random_state).numpy("init")
+    n_regions = len(regions)
+    # One animal's couplings hold for all, which is what pretraining on many can learn.
+    mixing = np.stack([np.linalg.qr(rng.normal(size=(n_latents,) * 2))[0] for _ in regions])
+    response = rng.normal(size=n_latents)
+    readout = rng.normal(size=(2, n_latents)) / np.sqrt(n_latents)
+    sessions = []
+    for i in range(n_sessions or 1):
+        latents, stimulus = _latents(
+            rng, n_trials, n_time, n_latents, response, timescale, delay * (n_regions - 1)
+        )
+        region = np.sort(np.arange(n_neurons) % n_regions)
+        weights = rng.normal(size=(n_neurons, n_latents))
+        weights /= np.linalg.norm(weights, axis=1, keepdims=True)
+        drive = np.empty((n_trials, n_time, n_neurons))
+        for r in range(n_regions):
+            start = delay * (n_regions - 1 - r)  # later regions see the latents' past
+            shared = latents[:, start : start + n_time] @ mixing[r]
+            own = _smooth_noise(rng, n_trials, n_time, n_latents, timescale)
+            activity = np.sqrt(1 - private) * shared + np.sqrt(private) * own
+            drive[:, :, region == r] = activity @ weights[region == r].T
+        drive *= strength / drive.std((0, 1))
+        hertz = np.exp(np.log(mean_rate) + 0.8 * rng.normal(size=n_neurons)).clip(0.5, 30)
+        rates = np.exp(drive)
+        rates *= hertz * bin_width / rates.mean((0, 1))
+        first = latents[:, delay * (n_regions - 1) :]
+        evidence = (first[:, -max(1, n_time // 3) :] @ readout[0]).mean(1)
+        whisker = first @ readout[1]
+        sessions.append(
+            Session(
+                rng.poisson(rates),
+                np.array(regions)[region],
+                trials={
+                    "stimulus": stimulus,
+                    "choice": np.where(evidence > np.median(evidence), 1, -1),
+                },
+                signals={"whisker": whisker},
+                bin_width=bin_width,
+                session_id=f"sim-{i}",
+                subject=f"mouse-{i}",
+                rates=rates,
+            )
+        )
+    return sessions[0] if n_sessions is None else sessions
+
+
+def _latents(rng, n_trials, n_time, n_latents, response, timescale, extra):
+    """Draw shared latents (trials, extra + time, latents) that answer a stimulus of either sign."""
+    length = n_time + extra
+    noise = _smooth_noise(rng, n_trials, length, n_latents, timescale)
+    stimulus = rng.choice([-1, 1], n_trials)
+    bins = np.arange(length) - extra - n_time // 4
+    course = np.where(bins > 0, bins / timescale * np.exp(1 - bins / (2 * timescale)), 0)
+    course = course / max(course.max(), 1e-9)
+    evoked = stimulus[:, None, None] * course[None, :, None] * response
+    return noise + evoked, stimulus
+
+
+def _smooth_noise(rng, n_trials, n_time, n_latents, timescale):
+    """Gaussian noise of unit variance, smooth over time."""
+    pad = int(4 * timescale)
+    noise = rng.normal(size=(n_trials, n_time + 2 * pad, n_latents))
+    smooth = gaussian_filter1d(noise, timescale, axis=1)[:, pad : pad + n_time]
+    return smooth * np.sqrt(2 * timescale * np.sqrt(np.pi))
