@@ -44,7 +44,7 @@ def load_npz(path: str | os.PathLike) -> Session:
         near = suggest(path.name, [p.name for p in path.parent.glob("*.npz")])
         raise InvalidInputError(f"load_npz: there is no file {path}.{near}")
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = {key: file[key] for key in file.files}
     except (zipfile.BadZipFile, ValueError, OSError, EOFError, AttributeError) as error:
         raise InvalidInputError(

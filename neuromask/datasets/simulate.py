@@ -26,7 +26,7 @@ def simulate(
     private: float = 0.15,
     delay: int = 2,
     timescale: float = 4.0,
-    strength: float = 1.1,
+    strength: float = 0.8,
     mean_rate: float = 6.0,
     bin_width: float = 0.02,
     random_state: int | np.random.RandomState | np.random.Generator | None = 0,
@@ -59,7 +59,7 @@ def simulate(
         Bins by which each region lags behind the one before it.
     timescale : float, default=4
         Standard deviation, in bins, of the kernel that smooths the latents.
-    strength : float, default=1.1
+    strength : float, default=0.8
         Standard deviation of the neurons' log-rates over time.
     mean_rate : float, default=6
         Median over neurons of the mean rate in Hz; rates are log-normal and lie in 0.5-30 Hz.
