@@ -12,7 +12,7 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "MtMPretrainer": "pretrainer",
     "PAPER_SIZES": "pretrainer",
-    "load": "pretrainer",
+    "load": "persistence",
     "Session": "session",
     "simulate": "datasets.simulate",
     "load_npz": "datasets.npz",

@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from ._errors import CheckpointError
@@ -48,7 +49,8 @@ def write_folder(
 
     folder = check_new_folder(folder, caller=caller, overwrite=overwrite)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({"format": FORMAT, "version": FORMAT_VERSION} | description, indent=1)
+    header = {"format": FORMAT, "version": FORMAT_VERSION}
+    text = json.dumps(header | description, indent=1, default=_plain)
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
     try:
         save_file({k: v.contiguous().cpu() for k, v in tensors.items()}, temporary / TENSORS)
@@ -101,3 +103,14 @@ def read_folder(
             f"{caller}: {folder / TENSORS} is damaged ({error}). Save or copy the model again."
         ) from error
     return tensors, description
+
+
+def _plain(value: Any) -> Any:
+    """Make what JSON does not know into what it does."""
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, (np.random.RandomState, np.random.Generator)):
+        return None  # a generator has moved on; its model is what is kept
+    return getattr(value, "name", str(value))  # a scheme or backbone, by its name

@@ -10,9 +10,7 @@ __all__ = ["fit_progress"]
 
 
 @contextmanager
-def fit_progress(
-    verbose: int, max_epochs: int
-) -> Iterator[Callable[[dict[str, float]], None]]:
+def fit_progress(verbose: int, max_epochs: int) -> Iterator[Callable[[dict[str, float]], None]]:
     """Give a function that shows a row of the history: loss, bits per spike and time left.
 
     Parameters
@@ -26,7 +24,13 @@ def fit_progress(
         yield lambda row: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     columns = (
         TextColumn("epoch {task.completed}/{task.total}"),

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ._errors import InvalidInputError
+
 __all__ = ["RandomStreams", "random_streams"]
 
 _NAMES = ("split", "init", "masks", "batches", "dropout", "validation")
@@ -59,7 +61,7 @@ def random_streams(random_state: int | np.random.RandomState | np.random.Generat
     elif isinstance(random_state, (int, np.integer)) and random_state >= 0:
         entropy = int(random_state)
     else:
-        raise ValueError(
+        raise InvalidInputError(
             f"random_state: given {random_state!r}; expected a non-negative int, a numpy generator "
             "or None."
         )

@@ -8,12 +8,24 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import torch
 
 from ._errors import InvalidInputError, NeuromaskWarning, UnknownSessionError, suggest
 from ._validation import check_spikes, resolve_regions
+from .schemes import Scheme
 from .session import Session
 
-__all__ = ["Recording", "SessionInfo", "is_session_list", "read_known", "read_new", "region_codes"]
+__all__ = [
+    "Recording",
+    "SessionInfo",
+    "is_session_list",
+    "read_known",
+    "read_new",
+    "region_codes",
+    "split_trials",
+    "table_exclusions",
+]
 
 UNKNOWN_REGION = "unknown"
 
@@ -129,10 +141,56 @@ def read_known(X: Any, known: dict[str, SessionInfo], *, caller: str) -> Recordi
 
 
 def region_codes(info: SessionInfo, ignored: Iterable[str]) -> np.ndarray:
-    """Number the regions of a session, -1 for those that are never targets."""
+    """Give each neuron its region's number, -1 where regions are never targets."""
     labels = np.array(info.regions or (UNKNOWN_REGION,) * info.n_neurons)
     codes = np.unique(labels, return_inverse=True)[1]
     return np.where(np.isin(labels, list(ignored)), -1, codes)
+
+
+def split_trials(
+    recordings: list[Recording], fraction: float, generator: np.random.Generator
+) -> tuple[list[Recording], list[Recording]]:
+    """Set trials of every session aside for validation."""
+    if fraction == 0:
+        return recordings, []
+    training, validation = [], []
+    for r in recordings:
+        n = len(r.counts)
+        order = generator.permutation(n)
+        n_held_out = min(max(1, round(fraction * n)), n - 1)
+        training.append(Recording(r.info, r.counts[np.sort(order[n_held_out:])]))
+        validation.append(Recording(r.info, r.counts[np.sort(order[:n_held_out])]))
+    return training, validation
+
+
+def table_exclusions(
+    known: dict[str, SessionInfo], schemes: Sequence[Scheme], ignored: Iterable[str], *, caller: str
+) -> pd.DataFrame:
+    """Table what is left out: silent neurons, ignored regions, schemes a session cannot use.
+
+    Raises
+    ------
+    InvalidInputError
+        If a session can use none of the schemes.
+    """
+    rows, ignored = [], tuple(ignored)
+    for info in known.values():
+        rows += [(info.session_id, "neuron", str(i), "no spikes") for i in info.silent]
+        names, sizes = np.unique(np.array(info.regions or ()), return_counts=True)
+        for name, size in zip(names.tolist(), sizes.tolist(), strict=True):
+            if name in ignored:
+                rows.append((info.session_id, "region", name, "in ignore_regions"))
+            elif size < 2:
+                rows.append((info.session_id, "region", name, "one neuron: never intra-region"))
+        codes = torch.as_tensor(region_codes(info, ignored))
+        reasons = {s.name: s.reason_against(codes) for s in schemes}
+        rows += [(info.session_id, "scheme", n, why) for n, why in reasons.items() if why]
+        if all(reasons.values()):
+            raise InvalidInputError(
+                f"{caller}: session {info.session_id!r} can use none of the schemes ({reasons}). "
+                "Add a scheme that needs no regions, such as 'neuron', or check regions."
+            )
+    return pd.DataFrame(rows, columns=["session", "item", "name", "reason"])
 
 
 def _read(X: Any, y: Any, regions: Any, default: Any, name: str, caller: str) -> Recording:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ._batching import MaskedTrials, SessionTensors, mask_trials, shuffled_batches
-from ._errors import NeuromaskWarning
+from ._errors import InvalidInputError, NeuromaskWarning
 from ._random import RandomStreams
 from .schemes import SchemeSampler
 
@@ -148,9 +148,7 @@ def train(
                 for group in optimizer.param_groups:
                     group["lr"] = rate
                 masked = [
-                    mask_trials(
-                        training[i], torch.as_tensor(rows, device=device), sampler, masks
-                    )
+                    mask_trials(training[i], torch.as_tensor(rows, device=device), sampler, masks)
                     for i, rows in batch
                 ]
                 loss = _step(model, optimizer, masked, config, len(sampler.schemes), dropout)
@@ -271,11 +269,11 @@ def resolve_device(device: str, *, caller: str) -> torch.device:
     try:
         found = torch.device(device)
     except RuntimeError as error:
-        raise ValueError(
+        raise InvalidInputError(
             f"{caller}: device={device!r}; expected 'auto', 'cpu' or 'cuda'."
         ) from error
     if found.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(
+        raise InvalidInputError(
             f"{caller}: device={device!r}, but no GPU is available; use device='auto' or 'cpu'."
         )
     return found
@@ -286,7 +284,9 @@ def resolve_precision(precision: str, device: torch.device, *, caller: str) -> s
     if precision in ("bf16", "fp32"):
         return precision
     if precision != "auto":
-        raise ValueError(f"{caller}: precision={precision!r}; expected 'auto', 'bf16' or 'fp32'.")
+        raise InvalidInputError(
+            f"{caller}: precision={precision!r}; expected 'auto', 'bf16' or 'fp32'."
+        )
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
     supported = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)

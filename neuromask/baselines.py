@@ -14,7 +14,7 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.optimize import minimize
 
 from ._errors import InvalidInputError
-from ._validation import check_regions, check_spikes
+from ._validation import check_choice, check_regions, check_spikes
 from .evaluation import REGION_TASKS, TASKS
 
 __all__ = ["PSTH", "MeanRate", "PoissonGLM"]
@@ -39,6 +39,7 @@ class MeanRate:
 
     def predict_rates(self, counts: np.ndarray, hidden: np.ndarray, task: str) -> np.ndarray:
         """Return the mean rates, whatever is visible."""
+        _check_alike(self, counts, "rates_", neurons_only=True)
         return np.broadcast_to(self.rates_, counts.shape)
 
 
@@ -62,7 +63,8 @@ class PSTH:
 
     def predict_rates(self, counts: np.ndarray, hidden: np.ndarray, task: str) -> np.ndarray:
         """Return the mean responses, whatever is visible."""
-        return np.broadcast_to(self.rates_[: counts.shape[1]], counts.shape)
+        _check_alike(self, counts, "rates_")
+        return np.broadcast_to(self.rates_, counts.shape)
 
 
 class PoissonGLM:
@@ -85,6 +87,20 @@ class PoissonGLM:
         Principal components of forward prediction.
     n_forward_bins : int, optional
         Bins held out by forward prediction; a tenth of the trial by default.
+
+    Attributes
+    ----------
+    weights_ : dict of str to ndarray
+        Weights by task, (inputs + 1, neurons); the last row is the bias.
+    ridge_ : dict of str to float
+        Ridge chosen by task.
+
+    Examples
+    --------
+    >>> import neuromask as nm
+    >>> session = nm.simulate(30, n_neurons=8, n_time=20)
+    >>> glm = PoissonGLM(["co_smoothing"]).fit(session)
+    >>> table = nm.evaluate(glm.predict_rates, session, tasks=["co_smoothing"])
     """
 
     def __init__(
@@ -113,6 +129,12 @@ class PoissonGLM:
             Regions, where `X` does not carry them.
         X_val : same as `X`, optional
             Trials that choose the ridge; every tenth of `X` by default.
+
+        Raises
+        ------
+        InvalidInputError
+            For unknown tasks, ridges that are not positive, region tasks without regions, or
+            validation trials of another shape.
         """
         caller = "PoissonGLM.fit"
         counts = check_spikes(X, caller=caller, min_trials=2)
@@ -122,10 +144,22 @@ class PoissonGLM:
             counts, validation = counts[~held_out], counts[held_out]
         else:
             validation = check_spikes(X_val, caller=caller)
+            if validation.shape[1:] != counts.shape[1:]:
+                raise InvalidInputError(
+                    f"{caller}: X_val has shape {validation.shape}; expected trials of "
+                    f"{counts.shape[1:]} (bins, neurons), as X. Select the same neurons in both."
+                )
+        if not len(self.ridges) or min(self.ridges) <= 0:
+            raise InvalidInputError(
+                f"{caller}: ridges={self.ridges!r}; expected positive numbers, at least one."
+            )
         regions = getattr(X, "regions", None) if regions is None else regions
         n_neurons = counts.shape[2]
         labels = None if regions is None else check_regions(regions, n_neurons, caller=caller)
-        tasks = TASKS if self.tasks is None else tuple(self.tasks)
+        given = TASKS if self.tasks is None else self.tasks
+        tasks = (given,) if isinstance(given, str) else tuple(given)
+        for task in tasks:
+            check_choice("tasks", task, TASKS, caller=caller)
         if labels is None:
             if self.tasks is not None and set(tasks) & set(REGION_TASKS):
                 raise InvalidInputError(f"{caller}: region tasks need regions; pass regions=...")
@@ -142,17 +176,33 @@ class PoissonGLM:
         return self
 
     def predict_rates(self, counts: np.ndarray, hidden: np.ndarray, task: str) -> np.ndarray:
-        """Return rates from what is visible."""
-        offset = self.offset_[: counts.shape[1]]
+        """Return rates from what is visible.
+
+        Raises
+        ------
+        InvalidInputError
+            Before `fit`, for a task that was not fitted, or for trials of another shape.
+        """
+        _check_alike(self, counts, "offset_")
+        if task not in self.weights_:
+            raise InvalidInputError(
+                f"PoissonGLM.predict_rates: task {task!r} was not fitted; fitted are "
+                f"{list(self.weights_)}. Name it in tasks and fit again."
+            )
+        offset = self.offset_
         if task == "forward_prediction":
             n_visible = int((~hidden[0].all(1)).sum())
             change = np.zeros(counts.shape, dtype=np.float32)
             change[:, n_visible:] = self._forward_change(counts[:, :n_visible])[:, None]
             return np.exp(np.minimum(offset + change, 3.0))
         inputs = self._standardise(counts) * ~hidden
-        return np.exp(np.minimum(offset + inputs @ self.weights_[task][:-1] + self.weights_[task][-1], 3.0))
+        return np.exp(
+            np.minimum(offset + inputs @ self.weights_[task][:-1] + self.weights_[task][-1], 3.0)
+        )
 
-    def _fit_neighbours(self, task, counts, validation, labels) -> None:
+    def _fit_neighbours(
+        self, task: str, counts: np.ndarray, validation: np.ndarray, labels: np.ndarray | None
+    ) -> None:
         allowed = ~np.eye(counts.shape[2], dtype=bool)  # (inputs, neurons)
         if task == "intra_region":
             allowed &= labels[:, None] == labels[None]
@@ -167,16 +217,22 @@ class PoissonGLM:
             (design, test), targets, offsets, allowed, self.ridges
         )
 
-    def _fit_forward(self, counts, validation) -> None:
+    def _fit_forward(self, counts: np.ndarray, validation: np.ndarray) -> None:
         n_time, n_neurons = counts.shape[1:]
         n_ahead = self.n_forward_bins or max(1, round(0.1 * n_time))
+        if n_ahead >= n_time:
+            raise InvalidInputError(
+                f"PoissonGLM.fit: forward prediction of {n_ahead} of {n_time} bins; expected fewer, "
+                "so that something is visible."
+            )
         ends = np.unique(np.linspace(max(1, n_time // 2), n_time - n_ahead, 6).round().astype(int))
         population = np.concatenate([_last(counts, end, 10) for end in ends])
         self.population_mean_ = population.mean(0)
         _, _, basis = np.linalg.svd(population - self.population_mean_, full_matrices=False)
         self.basis_ = basis[: self.n_components].T.astype(np.float32)
         scores = (population - self.population_mean_) @ self.basis_
-        self.basis_ /= scores.std(0).clip(1e-6)
+        # One scale for all components: the ridge then shrinks the small, noisy ones most.
+        self.basis_ /= scores.std(0).max().clip(1e-6)
         own = np.concatenate([_own(counts, end) for end in ends])  # (windows, 3, neurons)
         self.own_mean_, self.own_scale_ = own.mean(0), own.std(0).clip(1e-3)
         sets = []
@@ -214,6 +270,23 @@ class PoissonGLM:
         return ((self._smooth(counts) - self.mean_) / self.scale_).astype(np.float32)
 
 
+def _check_alike(
+    baseline: Any, counts: np.ndarray, fitted: str, *, neurons_only: bool = False
+) -> None:
+    """Refuse to predict before `fit`, or trials unlike the fitted ones."""
+    name = type(baseline).__name__
+    if not hasattr(baseline, fitted):
+        raise InvalidInputError(f"{name}.predict_rates: not fitted yet; call fit first.")
+    expected = getattr(baseline, fitted).shape
+    given = counts.shape[2:] if neurons_only else counts.shape[1:]
+    if counts.ndim != 3 or given != expected:
+        axes = "(neurons,)" if neurons_only else "(bins, neurons)"
+        raise InvalidInputError(
+            f"{name}.predict_rates: counts has shape {counts.shape}; expected trials of {expected} "
+            f"{axes}, as fitted. Fit on the same bins and neurons."
+        )
+
+
 def _psth(counts: np.ndarray, smoothing: float) -> np.ndarray:
     """Smoothed mean response, shrunk a little towards the mean so that none is zero."""
     mean = counts.mean((0, 1)).clip(RATE_FLOOR)
@@ -247,7 +320,13 @@ def _gradient(inputs: Any, error: np.ndarray) -> np.ndarray:
     return np.vstack([shared.T @ error, np.einsum("kin,kn->in", own, error), error.sum(0)])
 
 
-def _choose_ridge(designs, targets, offsets, allowed, ridges):
+def _choose_ridge(
+    designs: Sequence[Any],
+    targets: Sequence[np.ndarray],
+    offsets: Sequence[np.ndarray],
+    allowed: np.ndarray,
+    ridges: Sequence[float],
+) -> tuple[np.ndarray, float]:
     """Fit from the strongest ridge down, each from the last, and keep the best on validation."""
     mask = np.vstack([allowed, np.ones((1, allowed.shape[1]), dtype=bool)])
     targets = [t.astype(np.float32) for t in targets]
@@ -265,10 +344,17 @@ def _choose_ridge(designs, targets, offsets, allowed, ridges):
     return best[1], best[2]
 
 
-def _fit_poisson(design, target, offset, mask, ridge, start):
+def _fit_poisson(
+    design: Any,
+    target: np.ndarray,
+    offset: np.ndarray,
+    mask: np.ndarray,
+    ridge: float,
+    start: np.ndarray,
+) -> np.ndarray:
     """Minimise the penalised Poisson loss of all neurons at once."""
 
-    def loss(flat):
+    def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
         weights = flat.reshape(mask.shape).astype(np.float32)
         log_rates = np.minimum(offset + _linear(design, weights), 5.0)
         rates = np.exp(log_rates)

@@ -201,7 +201,7 @@ def _pretrain(options: argparse.Namespace) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    from .pretrainer import load
+    from .persistence import load
 
     if options.csv is not None and options.csv.exists():
         raise InvalidInputError(f"evaluate: {options.csv} exists; choose another file.")
@@ -250,6 +250,4 @@ def _print_scores(tables: dict, title: str) -> None:
 
 def _refuse_existing(folder: Path, overwrite: bool) -> None:
     if folder.exists() and not overwrite:
-        raise InvalidInputError(
-            f"demo: {folder} exists; choose another --out or pass --overwrite."
-        )
+        raise InvalidInputError(f"demo: {folder} exists; choose another --out or pass --overwrite.")

@@ -37,6 +37,8 @@ TASK_SCHEMES = {
 TASKS = tuple(TASK_SCHEMES)
 REGION_TASKS = ("intra_region", "inter_region")
 COLUMNS = ("session", "task", "neuron", "region", "n_spikes", "bps", "d2")
+SUMMARY_COLUMNS = ["session", "task", "bps", "bps_median", "bps_weighted", "d2"]
+SUMMARY_COLUMNS += ["n_neurons", "n_silent"]
 
 
 @dataclass(frozen=True)
@@ -90,11 +92,12 @@ def evaluate(
     ignore_regions : sequence of str, default=("root", "void")
         Regions that are not targets of intra- and inter-region prediction.
     null_rates : array-like, (neurons,), optional
-        Constant rates of the null model; by default each neuron's mean over the scored entries.
+        Constant rates of the null model of bps, such as training means; by default each neuron's
+        mean over the scored entries, which favours the null.
     max_bytes : int, default=2**26
         Bound on the float32 counts given to one call.
     progress : callable, optional
-        Told of passes done and passes in all.
+        Called as ``progress(done, total)`` with passes done and passes in all.
 
     Returns
     -------
@@ -124,9 +127,12 @@ def evaluate(
     chosen = _chosen_neurons(neurons, n_neurons)
     chosen_tasks = _chosen_tasks(tasks, labels)
     n_forward = _forward_bins(n_forward_bins, n_time)
+    ignored = (ignore_regions,) if isinstance(ignore_regions, str) else tuple(ignore_regions)
+    null = _null_rates(null_rates, n_neurons)
+    check_positive_int("max_bytes", max_bytes, caller=caller)
     excluded: list[dict] = []
     plan = [
-        (task, list(_passes(task, n_time, labels, chosen, n_forward, ignore_regions, excluded, n_neurons)))
+        (task, list(_passes(task, counts.shape, labels, chosen, n_forward, ignored, excluded)))
         for task in chosen_tasks
     ]
     if labels is None and tasks is None:
@@ -138,12 +144,11 @@ def evaluate(
         scored = np.concatenate([p.answers for p in passes]) if passes else np.array([], int)
         for stack in _stacks(passes, counts, max_bytes):
             _fill(rates, predict_rates, counts, stack, task)
-            done += len({id(p) for p, _ in stack})
+            done += sum(rows.stop in (None, len(counts)) for _, rows in stack)
             if progress is not None:
-                progress(min(done, total), total)
+                progress(done, total)
         scored = np.sort(scored)
         truth, answer = counts[:, window][:, :, scored], rates[:, window][:, :, scored]
-        null = None if null_rates is None else np.asarray(null_rates, dtype=float)[scored]
         rows.append(
             pd.DataFrame(
                 {
@@ -152,7 +157,9 @@ def evaluate(
                     "neuron": scored,
                     "region": None if labels is None else labels[scored],
                     "n_spikes": truth.sum((0, 1), dtype=np.int64),
-                    "bps": bits_per_spike(truth, answer, null_rates=null),
+                    "bps": bits_per_spike(
+                        truth, answer, null_rates=None if null is None else null[scored]
+                    ),
                     "d2": poisson_d2(truth, answer),
                 }
             )
@@ -165,55 +172,64 @@ def evaluate(
 def summarise(table: pd.DataFrame) -> pd.DataFrame:
     """Summarise a table of :func:`evaluate` by session and task.
 
+    Parameters
+    ----------
+    table : DataFrame
+        A table of :func:`evaluate`, or several below one another.
+
     Returns
     -------
     DataFrame
-        Per session and task: bps (mean over neurons), bps_median, bps_weighted (by spikes), d2
-        (mean), n_neurons scored and n_silent left out of the means.
+        Per session and task: bps (mean over neurons), bps_median, bps_weighted (by spikes, which is
+        the pooled ratio of the Neural Latents Benchmark), d2 (mean), n_neurons scored and n_silent
+        left out of the means.
     """
     rows = []
     for (session, task), part in table.groupby(["session", "task"], sort=False):
         known = part[part["bps"].notna()]
-        spikes = known["n_spikes"].sum()
+        weights = known["n_spikes"]
         rows.append(
             {
                 "session": session,
                 "task": task,
                 "bps": known["bps"].mean(),
                 "bps_median": known["bps"].median(),
-                "bps_weighted": (known["bps"] * known["n_spikes"]).sum() / max(spikes, 1),
+                "bps_weighted": np.average(known["bps"], weights=weights) if len(known) else np.nan,
                 "d2": known["d2"].mean(),
                 "n_neurons": len(known),
                 "n_silent": len(part) - len(known),
             }
         )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=SUMMARY_COLUMNS)
 
 
 def _passes(
     task: str,
-    n_time: int,
+    shape: tuple[int, int, int],
     labels: np.ndarray | None,
     chosen: np.ndarray,
     n_forward: int,
-    ignored: Sequence[str],
+    ignored: tuple[str, ...],
     excluded: list[dict],
-    n_neurons: int,
 ) -> Iterator[_Pass]:
     """Enumerate what a task hides, noting what it leaves out."""
+    _, n_time, n_neurons = shape
     everyone = np.arange(n_neurons)
     if task == "co_smoothing":
         for neuron in chosen:
             yield _Pass((everyone == neuron)[None], np.array([neuron]))
         return
     if task == "forward_prediction":
-        yield _Pass((np.arange(n_time) >= n_time - n_forward)[:, None], chosen)
+        if n_time < 2:
+            excluded.append(_left_out(task, None, n_neurons, "a single bin a trial"))
+        else:
+            yield _Pass((np.arange(n_time) >= n_time - n_forward)[:, None], chosen)
         return
     for region in np.unique(labels):
         inside = labels == region
         answers = chosen[inside[chosen]]
         reason = None
-        if region in tuple(ignored):
+        if region in ignored:
             reason = "in ignore_regions"
         elif task == "intra_region" and inside.sum() < 2:
             reason = "fewer than two neurons"
@@ -315,7 +331,19 @@ def _chosen_tasks(tasks: Sequence[str] | None, labels: np.ndarray | None) -> tup
                 f"evaluate: task {name!r} needs a region for each neuron and none are known; pass "
                 "regions or a Session that has them."
             )
-    return names
+    return tuple(dict.fromkeys(names))
+
+
+def _null_rates(null_rates: Any, n_neurons: int) -> np.ndarray | None:
+    if null_rates is None:
+        return None
+    null = np.asarray(null_rates, dtype=float)
+    if null.shape != (n_neurons,) or not np.isfinite(null).all() or (null < 0).any():
+        raise InvalidInputError(
+            f"evaluate: null_rates has shape {null.shape}; expected ({n_neurons},) finite, "
+            "non-negative expected counts per bin, one for every neuron of X, scored or not."
+        )
+    return null
 
 
 def _forward_bins(n_forward_bins: int | None, n_time: int) -> int:

@@ -18,6 +18,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ._errors import InvalidInputError
+
 __all__ = [
     "Mask",
     "apply_mask",
@@ -170,7 +172,7 @@ def intra_region_mask(
 
     Raises
     ------
-    ValueError
+    InvalidInputError
         If no eligible region has two neurons.
     """
     n_trials, _, n_neurons = shape
@@ -186,7 +188,7 @@ def inter_region_mask(shape: Shape, regions: Tensor, generator: torch.Generator)
 
     Raises
     ------
-    ValueError
+    InvalidInputError
         If no region is eligible.
     """
     inside = _draw_region(shape[0], regions, generator, min_neurons=1).expand(shape)
@@ -222,7 +224,7 @@ def _draw_region(
     """Draw one eligible region per trial, uniformly over labels; True inside, (trials, 1, N)."""
     codes = eligible_regions(regions, min_neurons=min_neurons)
     if len(codes) == 0:
-        raise ValueError(
+        raise InvalidInputError(
             f"no region with at least {min_neurons} neuron(s) can be a target; give regions with "
             "more neurons, ignore fewer regions, or leave this scheme out."
         )

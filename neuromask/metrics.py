@@ -16,6 +16,8 @@ __all__ = ["bits_per_spike", "poisson_d2", "poisson_nll", "psth_r2", "trial_r2"]
 
 # A rate of zero would make a single spike infinitely surprising.
 RATE_FLOOR = 1e-9
+# Variation below this share of the total is rounding: the neuron does not vary.
+ROUNDING = 1e-12
 
 
 def poisson_nll(counts: ArrayLike, rates: ArrayLike) -> np.ndarray:
@@ -85,6 +87,11 @@ def bits_per_spike(
             f"bits_per_spike: null_rates has shape {null.shape}; expected {counts.shape[-1:]}, one "
             "constant rate a neuron."
         )
+    if not np.isfinite(null).all() or (null < 0).any():
+        raise InvalidInputError(
+            "bits_per_spike: null_rates must be finite and not negative; pass expected counts per "
+            "bin."
+        )
     gain = _nll(counts, np.broadcast_to(null, counts.shape)) - _nll(counts, rates)
     spikes = counts.sum(axes)
     if pooled:
@@ -112,8 +119,8 @@ def poisson_d2(counts: ArrayLike, rates: ArrayLike) -> np.ndarray:
     saturated = (counts - xlogy(counts, counts)).sum(axes)
     null = (counts.mean(axes) - xlogy(counts, counts.mean(axes))).sum(axes) - saturated
     model = (np.maximum(rates, RATE_FLOOR) - xlogy(counts, np.maximum(rates, RATE_FLOOR))).sum(axes)
-    score = 1 - _ratio(model - saturated, null)
-    return np.where(counts.sum(axes) > 0, score, np.nan)
+    spikes = counts.sum(axes)
+    return 1 - _ratio(model - saturated, np.where(null > ROUNDING * spikes, null, 0.0))
 
 
 def psth_r2(counts: ArrayLike, rates: ArrayLike, conditions: ArrayLike) -> np.ndarray:
@@ -132,7 +139,12 @@ def psth_r2(counts: ArrayLike, rates: ArrayLike, conditions: ArrayLike) -> np.nd
         Conditions and bins are taken together; NaN for a constant PSTH.
     """
     counts, rates = _check(counts, rates, "psth_r2")
+    if counts.ndim != 3:
+        raise InvalidInputError(
+            f"psth_r2: counts has shape {counts.shape}; expected three axes, (trials, time, neurons)."
+        )
     labels = np.asarray(conditions)
+    labels = labels.astype(str) if labels.dtype == object else labels  # mixed columns have no order
     if labels.shape[:1] != counts.shape[:1]:
         raise InvalidInputError(
             f"psth_r2: conditions has shape {labels.shape} for {len(counts)} trials; expected one "
@@ -160,7 +172,9 @@ def trial_r2(counts: ArrayLike, rates: ArrayLike) -> np.ndarray:
     counts, rates = _check(counts, rates, "trial_r2")
     axes = tuple(range(counts.ndim - 1))
     residual = ((counts - rates) ** 2).sum(axes)
-    return 1 - _ratio(residual, ((counts - counts.mean(axes)) ** 2).sum(axes))
+    variation = ((counts - counts.mean(axes)) ** 2).sum(axes)
+    varies = variation > ROUNDING * (counts**2).sum(axes)
+    return 1 - _ratio(residual, np.where(varies, variation, 0.0))
 
 
 def _nll(counts: np.ndarray, rates: np.ndarray) -> np.ndarray:
@@ -186,9 +200,10 @@ def _check(counts: ArrayLike, rates: ArrayLike, caller: str) -> tuple[np.ndarray
         raise InvalidInputError(
             f"{caller}: rates has shape {rates.shape}; expected {counts.shape}, that of the counts."
         ) from error
-    if not np.isfinite(counts).all() or not np.isfinite(rates).all() or (rates < 0).any():
-        raise InvalidInputError(
-            f"{caller}: counts and rates must be finite and rates not negative; pass expected "
-            "counts per bin, not log-rates."
-        )
+    for name, values in (("counts", counts), ("rates", rates)):
+        if not np.isfinite(values).all() or (values < 0).any():
+            raise InvalidInputError(
+                f"{caller}: {name} must be finite and not negative; pass spike counts and expected "
+                "counts per bin, not log-rates."
+            )
     return counts, rates

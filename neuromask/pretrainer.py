@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,25 +10,28 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from ._base import ModelHolder
 from ._batching import SessionTensors
-from ._checkpoint import read_folder, write_folder
-from ._errors import CheckpointError, InvalidInputError, suggest
+from ._checkpoint import write_folder
+from ._errors import InvalidInputError, suggest
 from ._progress import fit_progress
 from ._random import random_streams
-from ._recordings import Recording, SessionInfo, is_session_list, read_known, read_new, region_codes
-from ._training import TrainingConfig, autocast, resolve_device, resolve_precision, train
-from ._validation import check_choice, check_fraction, check_positive_int
-from .evaluation import TASK_SCHEMES, evaluate, summarise
-from .masks import apply_mask
-from .nn.registry import find_backbone
-from .nn.stitching import SessionStatistics, TrialGroup
-from .schemes import MTM_SCHEMES, Scheme, SchemeSampler, resolve_schemes
+from ._recordings import (
+    is_session_list,
+    read_known,
+    read_new,
+    region_codes,
+    split_trials,
+    table_exclusions,
+)
+from ._training import TrainingConfig, resolve_device, resolve_precision, train
+from .evaluation import evaluate, summarise
+from .schemes import MTM_SCHEMES, Scheme, SchemeSampler
 
-__all__ = ["PAPER_SIZES", "MtMPretrainer", "load"]
+__all__ = ["PAPER_SIZES", "MtMPretrainer"]
 
 #: Sizes and training of the published NDT1 models: ``MtMPretrainer(**PAPER_SIZES)``. They want many
 #: sessions and a GPU; on a single recording the defaults predict better.
@@ -45,12 +47,8 @@ PAPER_SIZES = {
     "n_iter_no_change": 1000,
 }
 
-POOLINGS = ("mean", "none")
-# Trials in one pass of inference: enough to fill two cores, few enough for their caches.
-INFERENCE_TRIALS = 128
 
-
-class MtMPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class MtMPretrainer(ModelHolder, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Pretrain a transformer on spike counts by alternating masking schemes.
 
     The fitted model predicts any neuron, region or future bin from the rest, and embeds trials.
@@ -179,8 +177,6 @@ class MtMPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         self.random_state = random_state
         self.verbose = verbose
 
-    # ------------------------------------------------------------------ fitting
-
     def fit(
         self, X: Any, y: Any = None, *, regions: Any = None, X_val: Any = None
     ) -> MtMPretrainer:
@@ -219,19 +215,21 @@ class MtMPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         precision = resolve_precision(self.precision, device, caller=caller)
         streams = random_streams(self.random_state)
         if X_val is None:
-            recordings, held_out = _split(
+            recordings, held_out = split_trials(
                 recordings, self.validation_fraction, streams.numpy("split")
             )
         sampler = SchemeSampler(schemes, per_batch=self.mask_per_batch)
         training, validation = (
             [
-                SessionTensors.of(r.counts, region_codes(r.info, self.ignore_regions), r.info.session_id, device)
+                SessionTensors.of(
+                    r.counts, region_codes(r.info, self.ignore_regions), r.info.session_id, device
+                )
                 for r in part
             ]
             for part in (recordings, held_out)
         )
-        excluded = _excluded(known, training, schemes, self.ignore_regions, caller)
-        model = self._initial_model(recordings, known, schemes, streams).to(device)
+        excluded = table_exclusions(known, schemes, self.ignore_regions, caller=caller)
+        model = self._initial_model(recordings, schemes, streams.torch("init")).to(device)
         config = TrainingConfig(
             learning_rate=self.learning_rate,
             weight_decay=self.weight_decay,
@@ -265,11 +263,7 @@ class MtMPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             y = None
         return self.fit(X, y, **fit_params).transform(X)
 
-    # ------------------------------------------------------------------ using
-
-    def predict(
-        self, X: Any, *, scheme: str | None = None, hidden: Any = None
-    ) -> np.ndarray:
+    def predict(self, X: Any, *, scheme: str | None = None, hidden: Any = None) -> np.ndarray:
         """Predict the expected count of every entry.
 
         Parameters
@@ -298,7 +292,7 @@ class MtMPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         recording = read_known(X, self.sessions_, caller=caller)
         index = 0 if scheme is None else self._scheme_index(scheme, caller)
         mask = _broadcast(hidden, recording.counts.shape, caller)
-        return self._rates(recording.info.session_id, recording.counts, mask, index)
+        return self._network().rates(recording.info.session_id, recording.counts, mask, index)
 
     def translate(
         self, X: Any, *, source: str | Sequence[str], target: str | Sequence[str]
@@ -328,7 +322,7 @@ class MtMPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         inside = _region_members(recording.info, source, target, caller)
         index = self._task_scheme("inter_region")
         hidden = np.broadcast_to(~inside[0], recording.counts.shape)
-        rates = self._rates(recording.info.session_id, recording.counts, hidden, index)
+        rates = self._network().rates(recording.info.session_id, recording.counts, hidden, index)
         return rates[:, :, inside[1]]
 
     def transform(self, X: Any) -> np.ndarray:
@@ -346,10 +340,7 @@ class MtMPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         """
         check_is_fitted(self)
         recording = read_known(X, self.sessions_, caller="MtMPretrainer.transform")
-        hidden = np.broadcast_to(False, recording.counts.shape)
-        features = self._run(
-            recording.info.session_id, recording.counts, hidden, 0, lambda m, g: m.features([g])[0]
-        )
+        features = self._network().features(recording.info.session_id, recording.counts)
         return features.mean(1) if self.pooling == "mean" else features
 
     def evaluate(
@@ -388,10 +379,10 @@ class MtMPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             whole.attrs["excluded"] = [row for t in tables for row in t.attrs["excluded"]]
             return whole
         recording = read_known(X, self.sessions_, caller="MtMPretrainer.evaluate")
-        info = recording.info
+        info, network = recording.info, self._network()
 
         def predict_rates(counts: np.ndarray, hidden: np.ndarray, task: str) -> np.ndarray:
-            return self._rates(info.session_id, counts, hidden, self._task_scheme(task))
+            return network.rates(info.session_id, counts, hidden, self._task_scheme(task))
 
         table = evaluate(
             predict_rates,
@@ -417,8 +408,6 @@ class MtMPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         """
         return float(summarise(self.evaluate(X))["bps"].mean())
 
-    # ------------------------------------------------------------------ persistence
-
     def save(self, folder: str | os.PathLike, *, overwrite: bool = False) -> Path:
         """Write the fitted model to a folder of safetensors and JSON.
 
@@ -435,9 +424,8 @@ class MtMPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             If the folder exists.
         """
         check_is_fitted(self)
-        parameters = {k: _to_json(v) for k, v in self.get_params().items()}
         description = {
-            "parameters": parameters,
+            "parameters": self.get_params(deep=False),
             "schemes": [scheme.name for scheme in self.schemes_],
             "sessions": [dataclasses.asdict(info) for info in self.sessions_.values()],
             "history": self.history_.to_dict("list"),
@@ -450,211 +438,6 @@ class MtMPretrainer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             caller="MtMPretrainer.save",
             overwrite=overwrite,
         )
-
-    def __getstate__(self) -> dict[str, Any]:
-        state = super().__getstate__()
-        if "model_" in state and next(self.model_.parameters()).device.type != "cpu":
-            import copy
-
-            state = state | {"model_": copy.deepcopy(self.model_).cpu()}
-        return state
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = False
-        tags.input_tags.three_d_array = True
-        tags.input_tags.positive_only = True
-        return tags
-
-    # ------------------------------------------------------------------ private
-
-    def _check_parameters(self, caller: str) -> tuple[Scheme, ...]:
-        for name in ("dim", "n_layers", "n_heads", "batch_size", "max_epochs", "n_iter_no_change"):
-            check_positive_int(name, getattr(self, name), caller=caller)
-        if self.dim % self.n_heads:
-            raise InvalidInputError(
-                f"{caller}: dim={self.dim} is not a multiple of n_heads={self.n_heads}; choose "
-                "sizes that divide."
-            )
-        check_fraction("dropout", self.dropout, caller=caller)
-        check_fraction("validation_fraction", self.validation_fraction, caller=caller)
-        check_fraction("learning_rate", self.learning_rate, caller=caller, low=1e-12, high=10.0)
-        check_fraction("weight_decay", self.weight_decay, caller=caller, high=1000.0)
-        check_choice("pooling", self.pooling, POOLINGS, caller=caller)
-        ratios = self.mask_ratio if isinstance(self.mask_ratio, (tuple, list)) else [self.mask_ratio]
-        for ratio in ratios:
-            check_fraction("mask_ratio", ratio, caller=caller, high=1.0)
-        if len(ratios) > 2 or max(ratios) <= 0 or list(ratios) != sorted(ratios):
-            raise InvalidInputError(
-                f"{caller}: mask_ratio={self.mask_ratio!r}; expected a number between 0 and 1, or "
-                "a pair (low, high)."
-            )
-        find_backbone(self.backbone, caller=caller)
-        ratio = tuple(ratios) if len(ratios) == 2 else ratios[0]
-        return resolve_schemes(self.schemes, mask_ratio=ratio, caller=caller)
-
-    def _initial_model(self, recordings, known, schemes, streams):
-        if self.warm_start and getattr(self, "sessions_", None) is not None:
-            if {i: s.n_neurons for i, s in self.sessions_.items()} == {
-                i: s.n_neurons for i, s in known.items()
-            } and [s.name for s in schemes] == [s.name for s in self.schemes_]:
-                return self.model_
-        statistics = [SessionStatistics.of(r.counts, r.info.session_id) for r in recordings]
-        return self._build(statistics, schemes, streams.torch("init"))
-
-    def _build(self, statistics, schemes, generator):
-        backbone = find_backbone(self.backbone, caller="MtMPretrainer")
-        config = backbone.configure(
-            dim=self.dim, n_layers=self.n_layers, n_heads=self.n_heads, dropout=self.dropout
-        )
-        return backbone.build(config, statistics, len(schemes), generator)
-
-    def _scheme_index(self, scheme: str, caller: str) -> int:
-        names = [s.name for s in self.schemes_]
-        name = str(scheme).replace("_", "-")
-        if name not in names:
-            raise InvalidInputError(
-                f"{caller}: scheme {scheme!r} was not fitted; fitted schemes are {names}."
-                f"{suggest(name, names)}"
-            )
-        return names.index(name)
-
-    def _task_scheme(self, task: str) -> int:
-        names = [s.name for s in self.schemes_]
-        return next((names.index(name) for name in TASK_SCHEMES[task] if name in names), 0)
-
-    def _rates(
-        self, session_id: str, counts: np.ndarray, hidden: np.ndarray, scheme: int
-    ) -> np.ndarray:
-        return self._run(session_id, counts, hidden, scheme, lambda m, g: m([g])[0].exp())
-
-    @torch.no_grad()
-    def _run(self, session_id, counts, hidden, scheme, compute) -> np.ndarray:
-        """Run the network over trials in portions, hiding before it sees anything."""
-        device = resolve_device(self.device, caller="MtMPretrainer")
-        precision = resolve_precision(self.precision, device, caller="MtMPretrainer")
-        model = self.model_.to(device)
-        causal = self.schemes_[scheme].attention == "causal"
-        out = []
-        for start in range(0, len(counts), INFERENCE_TRIALS):
-            rows = slice(start, start + INFERENCE_TRIALS)
-            mask = torch.as_tensor(np.ascontiguousarray(hidden[rows]), device=device)
-            visible = apply_mask(
-                torch.as_tensor(counts[rows].astype(np.float32), device=device), mask
-            )
-            n = len(visible)
-            group = TrialGroup(
-                session_id,
-                visible,
-                mask,
-                torch.full((n,), scheme, device=device),
-                torch.full((n,), causal, device=device),
-            )
-            with autocast(device, precision):
-                out.append(compute(model, group).float().cpu().numpy())
-        return np.concatenate(out)
-
-
-def load(folder: str | os.PathLike) -> MtMPretrainer:
-    """Read a model written by :meth:`MtMPretrainer.save`.
-
-    Parameters
-    ----------
-    folder : path-like
-        The folder. No pickle is read and no code in it is run.
-
-    Returns
-    -------
-    MtMPretrainer
-        Fitted.
-
-    Raises
-    ------
-    CheckpointError
-        If the folder is not a model, is damaged, or was written by a later version.
-    """
-    tensors, description = read_folder(folder, caller="load")
-    try:
-        return _rebuild(tensors, description)
-    except InvalidInputError:
-        raise
-    except (KeyError, TypeError, RuntimeError, ValueError) as error:
-        raise CheckpointError(
-            f"load: {folder} does not hold a whole model ({error}). Save or copy the model again."
-        ) from error
-
-
-def _rebuild(tensors: dict[str, torch.Tensor], description: dict[str, Any]) -> MtMPretrainer:
-    known = set(inspect.signature(MtMPretrainer).parameters)
-    parameters = {k: _from_json(v) for k, v in description["parameters"].items() if k in known}
-    pre = MtMPretrainer(**parameters)
-    pre.schemes_ = resolve_schemes(description["schemes"], caller="load")
-    infos = [
-        SessionInfo(
-            **{
-                name: tuple(value) if isinstance(value, list) else value
-                for name, value in entry.items()
-            }
-        )
-        for entry in description["sessions"]
-    ]
-    blank = [
-        SessionStatistics(
-            i.session_id,
-            np.ones(i.n_neurons, np.float32),
-            np.ones(i.n_neurons, np.float32),
-            i.n_time,
-        )
-        for i in infos
-    ]
-    pre.model_ = pre._build(blank, pre.schemes_, torch.Generator().manual_seed(0))
-    pre.model_.load_state_dict(tensors)
-    pre.sessions_ = {i.session_id: i for i in infos}
-    pre.history_ = pd.DataFrame(description["history"])
-    pre.excluded_ = pd.DataFrame(description["excluded"])
-    pre.regions_ = np.array(sorted({n for i in infos for n in i.regions or ()}), dtype=str)
-    pre._n_features_out = pre.model_.n_features
-    if len(infos) == 1:
-        pre.n_features_in_ = infos[0].n_neurons
-    return pre
-
-
-def _split(
-    recordings: list[Recording], fraction: float, generator: np.random.Generator
-) -> tuple[list[Recording], list[Recording]]:
-    """Set trials of every session aside for validation."""
-    if fraction == 0:
-        return recordings, []
-    training, validation = [], []
-    for r in recordings:
-        n = len(r.counts)
-        order = generator.permutation(n)
-        n_held_out = min(max(1, round(fraction * n)), n - 1)
-        training.append(Recording(r.info, r.counts[np.sort(order[n_held_out:])]))
-        validation.append(Recording(r.info, r.counts[np.sort(order[:n_held_out])]))
-    return training, validation
-
-
-def _excluded(known, training, schemes, ignored, caller) -> pd.DataFrame:
-    """Table what is left out: silent neurons, ignored regions, schemes a session cannot use."""
-    rows = []
-    for tensors in training:
-        info = known[tensors.session_id]
-        rows += [(info.session_id, "neuron", str(i), "no spikes") for i in info.silent]
-        names, sizes = np.unique(np.array(info.regions or ()), return_counts=True)
-        for name, size in zip(names.tolist(), sizes.tolist(), strict=True):
-            if name in tuple(ignored):
-                rows.append((info.session_id, "region", name, "in ignore_regions"))
-            elif size < 2:
-                rows.append((info.session_id, "region", name, "one neuron: never intra-region"))
-        reasons = {s.name: s.reason_against(tensors.regions) for s in schemes}
-        rows += [(info.session_id, "scheme", n, why) for n, why in reasons.items() if why]
-        if all(reasons.values()):
-            raise InvalidInputError(
-                f"{caller}: session {info.session_id!r} can use none of the schemes ({reasons}). "
-                "Add a scheme that needs no regions, such as 'neuron', or check regions."
-            )
-    return pd.DataFrame(rows, columns=["session", "item", "name", "reason"])
 
 
 def _broadcast(hidden: Any, shape: tuple[int, ...], caller: str) -> np.ndarray:
@@ -686,19 +469,3 @@ def _region_members(info, source, target, caller) -> list[np.ndarray]:
             f"{caller}: {sorted(both)} is both source and target; expected different regions."
         )
     return [np.isin(labels, names) for names in sets]
-
-
-def _to_json(value: Any) -> Any:
-    if isinstance(value, Scheme):
-        return value.name
-    if isinstance(value, (tuple, list, np.ndarray)):
-        return [_to_json(v) for v in value]
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, (np.random.RandomState, np.random.Generator)):
-        return None
-    return value
-
-
-def _from_json(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value

@@ -31,9 +31,7 @@ def steinmetz():
 @pytest.fixture(scope="session")
 def session():
     """Give a small simulated session of three regions."""
-    return nm.simulate(
-        48, n_neurons=15, n_time=20, regions=("VISp", "CA1", "root"), random_state=1
-    )
+    return nm.simulate(48, n_neurons=15, n_time=20, regions=("VISp", "CA1", "root"), random_state=1)
 
 
 @pytest.fixture(scope="session")

@@ -53,7 +53,9 @@ def test_pooled_weighs_neurons_by_spikes():
 def test_agreement_with_scikit_learn():
     for n in range(4):
         truth, rates = COUNTS[..., n].ravel(), RATES[..., n].ravel()
-        assert poisson_d2(COUNTS, RATES)[n] == pytest.approx(d2_tweedie_score(truth, rates, power=1))
+        assert poisson_d2(COUNTS, RATES)[n] == pytest.approx(
+            d2_tweedie_score(truth, rates, power=1)
+        )
         assert trial_r2(COUNTS, RATES)[n] == pytest.approx(r2_score(truth, rates))
 
 

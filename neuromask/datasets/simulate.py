@@ -23,10 +23,10 @@ def simulate(
     n_neurons: int = 160,
     regions: Sequence[str] = ("VISp", "CA1", "MOs", "TH"),
     n_latents: int = 3,
-    private: float = 0.15,
+    private: float = 0.05,
     delay: int = 2,
-    timescale: float = 4.0,
-    strength: float = 0.8,
+    timescale: float = 5.0,
+    strength: float = 1.0,
     mean_rate: float = 6.0,
     bin_width: float = 0.02,
     random_state: int | np.random.RandomState | np.random.Generator | None = 0,
@@ -53,13 +53,13 @@ def simulate(
         Names of the regions, ordered by delay.
     n_latents : int, default=3
         Shared latents, and as many private ones in each region.
-    private : float, default=0.15
+    private : float, default=0.05
         Share of a region's latent variance that no other region has, in [0, 1).
     delay : int, default=2
         Bins by which each region lags behind the one before it.
-    timescale : float, default=4
+    timescale : float, default=5
         Standard deviation, in bins, of the kernel that smooths the latents.
-    strength : float, default=0.8
+    strength : float, default=1
         Standard deviation of the neurons' log-rates over time.
     mean_rate : float, default=6
         Median over neurons of the mean rate in Hz; rates are log-normal and lie in 0.5-30 Hz.
@@ -107,7 +107,7 @@ def simulate(
     n_regions = len(regions)
     # One animal's couplings hold for all, which is what pretraining on many can learn.
     mixing = np.stack([np.linalg.qr(rng.normal(size=(n_latents,) * 2))[0] for _ in regions])
-    response = rng.normal(size=n_latents)
+    response = rng.normal(size=(2, n_latents))  # to a stimulus at all, and to its sign
     readout = rng.normal(size=(2, n_latents)) / np.sqrt(n_latents)
     sessions = []
     for i in range(n_sessions or 1):
@@ -157,7 +157,7 @@ def _latents(rng, n_trials, n_time, n_latents, response, timescale, extra):
     bins = np.arange(length) - extra - n_time // 4
     course = np.where(bins > 0, bins / timescale * np.exp(1 - bins / (2 * timescale)), 0)
     course = course / max(course.max(), 1e-9)
-    evoked = stimulus[:, None, None] * course[None, :, None] * response
+    evoked = course[None, :, None] * (response[0] + stimulus[:, None, None] * response[1])
     return noise + evoked, stimulus
 
 

@@ -66,8 +66,7 @@ def attention_mask(n_special: int, causal: Tensor, valid: Tensor) -> Tensor | No
     Tensor of bool, (trials, 1, tokens, tokens), or None
         True where attention is allowed; None when everything is.
     """
-    n_trials, n_time = valid.shape
-    n_tokens = n_special + n_time
+    n_tokens = n_special + valid.shape[1]
     if bool(valid.all()) and not bool(causal.any()):
         return None
     past = torch.ones(n_tokens, n_tokens, dtype=torch.bool, device=causal.device).tril()
@@ -96,6 +95,7 @@ class TransformerBlock(nn.Module):
     def forward(
         self, x: Tensor, *, mask: Tensor | None, generator: torch.Generator | None
     ) -> Tensor:
+        """Transform tokens x (trials, tokens, dim); `generator` is the source of dropout."""
         n_trials, n_tokens, dim = x.shape
         heads = (n_trials, n_tokens, 3, self.n_heads, dim // self.n_heads)
         q, k, v = self.qkv(self.attention_norm(x)).view(heads).permute(2, 0, 3, 1, 4)

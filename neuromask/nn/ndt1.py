@@ -169,7 +169,9 @@ class NDT1(nn.Module):
         tokens = self.to_token(F.softsign(stitch.read_in(inputs)))  # (trials, time, dim)
         tokens = tokens + self.mix_smoothed(average(averaging, tokens)[:, 0])
         tokens = tokens + self.positions[:n_time] + ~seen[..., None] * self.unseen
-        special = torch.stack([stitch.embedding.expand(n_trials, -1), self.prompts[group.scheme]], 1)
+        special = torch.stack(
+            [stitch.embedding.expand(n_trials, -1), self.prompts[group.scheme]], 1
+        )
         # The logarithm of population activity predicts log-rates, also where it bursts.
         smoothed = torch.asinh(average(averaging, stitch.linear_in(inputs))[:, 0])
         smoothed = smoothed * self.gates[group.scheme, None]  # (trials, time, n_linear)
@@ -186,7 +188,10 @@ class NDT1(nn.Module):
         n_tokens = max(r.tokens.shape[1] for r in read)
         x = torch.cat([F.pad(r.tokens, (0, 0, 0, n_tokens - r.tokens.shape[1])) for r in read])
         lengths = torch.cat(
-            [r.tokens.new_full((len(r.tokens),), r.smoothed.shape[1], dtype=torch.long) for r in read]
+            [
+                r.tokens.new_full((len(r.tokens),), r.smoothed.shape[1], dtype=torch.long)
+                for r in read
+            ]
         )
         valid = torch.arange(n_tokens - N_SPECIAL, device=x.device) < lengths[:, None]
         mask = attention_mask(N_SPECIAL, torch.cat([g.causal for g in groups]), valid)

@@ -1,0 +1,115 @@
+"""What an estimator around a fitted network shares: checks, network, prompts and pickling."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from ._errors import InvalidInputError, suggest
+from ._inference import Network
+from ._recordings import Recording
+from ._training import resolve_device, resolve_precision
+from ._validation import check_choice, check_fraction, check_positive_int
+from .evaluation import TASK_SCHEMES
+from .nn.registry import find_backbone
+from .nn.stitching import SessionStatistics
+from .schemes import Scheme, resolve_schemes
+
+__all__ = ["POOLINGS", "ModelHolder"]
+
+POOLINGS = ("mean", "none")
+
+
+class ModelHolder:
+    """Mixin of estimators that hold a backbone in ``model_``."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        if "model_" in state and next(self.model_.parameters()).device.type != "cpu":
+            state = state | {"model_": copy.deepcopy(self.model_).cpu()}
+        return state
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.input_tags.three_d_array = True
+        tags.input_tags.positive_only = True
+        return tags
+
+    def _check_parameters(self, caller: str) -> tuple[Scheme, ...]:
+        for name in ("dim", "n_layers", "n_heads", "batch_size", "max_epochs", "n_iter_no_change"):
+            check_positive_int(name, getattr(self, name), caller=caller)
+        if self.dim % self.n_heads:
+            raise InvalidInputError(
+                f"{caller}: dim={self.dim} is not a multiple of n_heads={self.n_heads}; choose "
+                "sizes that divide."
+            )
+        check_fraction("dropout", self.dropout, caller=caller)
+        check_fraction("validation_fraction", self.validation_fraction, caller=caller)
+        check_fraction("learning_rate", self.learning_rate, caller=caller, low=1e-12, high=10.0)
+        check_fraction("weight_decay", self.weight_decay, caller=caller, high=1000.0)
+        check_choice("pooling", self.pooling, POOLINGS, caller=caller)
+        ratios = (
+            self.mask_ratio if isinstance(self.mask_ratio, (tuple, list)) else [self.mask_ratio]
+        )
+        for ratio in ratios:
+            check_fraction("mask_ratio", ratio, caller=caller, high=1.0)
+        if len(ratios) > 2 or max(ratios) <= 0 or list(ratios) != sorted(ratios):
+            raise InvalidInputError(
+                f"{caller}: mask_ratio={self.mask_ratio!r}; expected a number between 0 and 1, or "
+                "a pair (low, high)."
+            )
+        find_backbone(self.backbone, caller=caller)
+        ratio = tuple(ratios) if len(ratios) == 2 else ratios[0]
+        return resolve_schemes(self.schemes, mask_ratio=ratio, caller=caller)
+
+    def _initial_model(
+        self,
+        recordings: Sequence[Recording],
+        schemes: Sequence[Scheme],
+        generator: torch.Generator,
+    ) -> nn.Module:
+        """Take up the last fit's weights if asked to and if they fit, or start anew."""
+        if self.warm_start and hasattr(self, "model_"):
+            fitted = {name: info.n_neurons for name, info in self.sessions_.items()}
+            asked = {r.info.session_id: r.info.n_neurons for r in recordings}
+            names = [[s.name for s in some] for some in (schemes, self.schemes_)]
+            if fitted == asked and names[0] == names[1]:
+                return copy.deepcopy(self.model_)
+        statistics = [SessionStatistics.of(r.counts, r.info.session_id) for r in recordings]
+        return self._build(statistics, schemes, generator)
+
+    def _build(
+        self,
+        statistics: Sequence[SessionStatistics],
+        schemes: Sequence[Scheme],
+        generator: torch.Generator,
+    ) -> nn.Module:
+        backbone = find_backbone(self.backbone, caller="MtMPretrainer")
+        config = backbone.configure(
+            dim=self.dim, n_layers=self.n_layers, n_heads=self.n_heads, dropout=self.dropout
+        )
+        return backbone.build(config, statistics, len(schemes), generator)
+
+    def _scheme_index(self, scheme: str, caller: str) -> int:
+        names = [s.name for s in self.schemes_]
+        name = str(scheme).replace("_", "-")
+        if name not in names:
+            raise InvalidInputError(
+                f"{caller}: scheme {scheme!r} was not fitted; fitted schemes are {names}."
+                f"{suggest(name, names)}"
+            )
+        return names.index(name)
+
+    def _task_scheme(self, task: str) -> int:
+        names = [s.name for s in self.schemes_]
+        return next((names.index(name) for name in TASK_SCHEMES[task] if name in names), 0)
+
+    def _network(self) -> Network:
+        device = resolve_device(self.device, caller="MtMPretrainer")
+        precision = resolve_precision(self.precision, device, caller="MtMPretrainer")
+        return Network(self.model_.to(device), self.schemes_, device, precision)
