@@ -1,4 +1,7 @@
+import pickle
+
 import numpy as np
+import pandas as pd
 import pytest
 
 import neuromask as nm
@@ -137,6 +140,7 @@ def test_silent_neurons_have_no_score_and_are_counted():
         ({"n_forward_bins": 10}, "10 of 10 bins; expected fewer"),
         ({"n_forward_bins": 0}, "at least 1"),
         ({"regions": ["A"]}, "regions has shape"),
+        ({"max_bytes": 0}, "max_bytes=0; expected at least 1"),
     ],
 )
 def test_bad_options(options, message):
@@ -154,3 +158,68 @@ def test_bad_predictors():
         evaluate(lambda *_: np.ones(2), X)
     with pytest.raises(InvalidInputError, match="not log-rates"):
         evaluate(lambda counts, hidden, task: np.full(counts.shape, -1.0), X)
+
+
+@pytest.mark.parametrize("max_bytes", [1, 2000, 2**26])
+def test_progress_counts_whole_passes(max_bytes):
+    steps = []
+    evaluate(
+        Spy(), X, REGIONS, max_bytes=max_bytes, progress=lambda done, total: steps.append(done)
+    )
+    assert steps == sorted(steps)
+    assert steps[-1] == 16
+    assert steps[:-1].count(16) == 0
+
+
+def test_passes_share_calls_where_memory_allows():
+    spy = Spy()
+    evaluate(spy, X, REGIONS)
+    assert [task for *_, task in spy.calls] == list(TASKS)
+
+
+def test_own_counts_cannot_reach_the_predictor():
+    # Two recordings that differ only in one neuron look alike wherever that neuron is scored.
+    other = X.copy()
+    other[..., 3] = np.random.default_rng(9).poisson(1, other[..., 3].shape) + 1
+    seen_by = [Spy(), Spy()]
+    for spy, recording in zip(seen_by, (X, other), strict=True):
+        evaluate(spy, recording, REGIONS, neurons=[3], tasks=["co_smoothing", "intra_region"])
+    for (first, *_), (second, *_) in zip(seen_by[0].calls, seen_by[1].calls, strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
+def test_ignored_regions_stay_visible():
+    spy = Spy()
+    evaluate(spy, X, REGIONS, tasks=["inter_region"], ignore_regions="root")
+    assert not np.concatenate([hidden for _, hidden, _ in spy.calls])[..., 5].any()
+
+
+def test_null_rates_are_of_all_neurons():
+    null = np.linspace(0.3, 1.5, 7)
+    table = evaluate(Spy(), X, REGIONS, neurons=[1, 6], null_rates=null, tasks=["co_smoothing"])
+    expected = bits_per_spike(X, np.full(X.shape, 0.7), null_rates=null)[[1, 6]]
+    np.testing.assert_allclose(table["bps"], expected, atol=1e-6)
+    for bad in (np.ones(2), np.full(7, np.nan), -null):
+        with pytest.raises(InvalidInputError, match=r"evaluate: null_rates has shape .*\(7,\)"):
+            evaluate(Spy(), X, null_rates=bad)
+
+
+def test_degenerate_recordings():
+    single_bin = evaluate(Spy(), X[:, :1], REGIONS)
+    assert "forward_prediction" not in set(single_bin["task"])
+    assert "a single bin a trial" in [e["reason"] for e in single_bin.attrs["excluded"]]
+    nothing = evaluate(Spy(), X, ["root"] * 7, tasks=["intra_region"])
+    assert len(nothing) == 0
+    assert len(summarise(nothing)) == 0
+    assert "bps" in summarise(nothing)
+    twice = evaluate(Spy(), X, tasks=["co_smoothing", "co_smoothing"])
+    assert len(twice) == 7
+    all_silent = summarise(evaluate(Spy(), X * 0, tasks=["co_smoothing"]))
+    assert np.isnan(all_silent["bps_weighted"].item())
+    assert all_silent["n_neurons"].item() == 0
+
+
+def test_tables_can_be_pickled_and_joined():
+    tables = [evaluate(Spy(), X, REGIONS) for _ in range(2)]
+    assert pickle.loads(pickle.dumps(tables[0])).attrs == tables[0].attrs
+    assert pd.concat(tables).attrs == tables[0].attrs

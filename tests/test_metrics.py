@@ -112,3 +112,52 @@ def test_agreement_with_the_benchmarks_scorer():
         metric = getattr(metrics, name)()
         metric.update(torch.tensor(rates).log().float(), torch.tensor(counts).float())
         assert float(metric.compute()) == pytest.approx(value, abs=1e-5)
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(0.1, 3))
+def test_perfect_rates_explain_everything_and_the_mean_nothing(seed, mean):
+    counts = np.random.default_rng(seed).poisson(mean, (30, 3))
+    counts[0] += 1
+    counts[1] = 0  # every neuron fires and varies
+    null = np.broadcast_to(counts.mean(0), counts.shape)
+    assert (bits_per_spike(counts, counts) > 0).all()
+    np.testing.assert_allclose(poisson_d2(counts, counts), 1, atol=1e-6)
+    np.testing.assert_allclose(poisson_d2(counts, null), 0, atol=1e-9)
+    np.testing.assert_allclose(trial_r2(counts, null), 0, atol=1e-9)
+
+
+@given(st.floats(0.2, 5))
+def test_the_cost_of_scaled_rates_is_closed_form(factor):
+    # Scaling rates by f adds (f - 1) sum(rates) - sum(counts) log f nats.
+    cost = (factor - 1) * RATES.sum((0, 1)) - COUNTS.sum((0, 1)) * np.log(factor)
+    difference = poisson_nll(COUNTS, factor * RATES) - poisson_nll(COUNTS, RATES)
+    np.testing.assert_allclose(difference, cost, atol=1e-8)
+
+
+def test_a_rate_of_zero_is_floored():
+    assert poisson_nll([[1.0]], [[0.0]])[0] == pytest.approx(-np.log(1e-9), abs=1e-6)
+
+
+def test_a_neuron_that_does_not_vary_has_no_share_explained():
+    # A third has no exact binary form: rounding must not pass for variation.
+    third = np.full((4, 5, 1), 1 / 3)
+    assert np.isnan(trial_r2(third, third + 0.1)).all()
+    assert np.isnan(poisson_d2(third * 3, third)).all()
+    assert np.isnan(poisson_d2(third, third + 0.1)).all()
+
+
+def test_conditions_may_be_text():
+    sides = np.array(["left", "right"] * 10)
+    mixed = np.array([[side, 1.0] for side in sides], dtype=object)
+    expected = psth_r2(COUNTS, RATES, np.arange(20) % 2)
+    np.testing.assert_allclose(psth_r2(COUNTS, RATES, sides), expected)
+    np.testing.assert_allclose(psth_r2(COUNTS, RATES, mixed), expected)
+
+
+def test_bad_counts_and_null():
+    with pytest.raises(InvalidInputError, match="poisson_nll: counts must be finite and not neg"):
+        poisson_nll(-COUNTS - 1, RATES)
+    with pytest.raises(InvalidInputError, match="null_rates must be finite"):
+        bits_per_spike(COUNTS, RATES, null_rates=[1.0, np.nan, 1.0, 1.0])
+    with pytest.raises(InvalidInputError, match="psth_r2: counts has shape .* three axes"):
+        psth_r2(COUNTS[0], RATES[0], np.arange(10))
