@@ -258,10 +258,7 @@ class MtMPretrainer(ModelHolder, ClassNamePrefixFeaturesOutMixin, TransformerMix
 
     def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> np.ndarray:
         """Fit, then embed the same trials; `y` is a target and ignored, never regions."""
-        if y is not None and fit_params.get("regions") is None and self.regions is None:
-            # Without this a target as long as there are neurons would be read as regions.
-            y = None
-        return self.fit(X, y, **fit_params).transform(X)
+        return self.fit(X, **fit_params).transform(X)
 
     def predict(self, X: Any, *, scheme: str | None = None, hidden: Any = None) -> np.ndarray:
         """Predict the expected count of every entry.
