@@ -4,6 +4,8 @@ BIN := .venv/bin
 CONSTRAINTS := requirements/constraints.txt
 # Installed first and pinned, so that no other package chooses a build of torch.
 TORCH := $(shell grep '^torch==' $(CONSTRAINTS))
+# Threads that wait without spinning: on shared cores a spinning fit can be many times slower.
+export OMP_WAIT_POLICY ?= PASSIVE
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: demo test lint docs benchmark clean

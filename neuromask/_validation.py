@@ -54,9 +54,14 @@ def check_spikes(
     >>> check_spikes([[[0.0, 2.0]]], caller="example").dtype
     dtype('uint8')
     """
+    if np.ma.is_masked(X):
+        raise InvalidInputError(
+            f"{caller}: X has masked entries; expected a count in every bin. Drop the trials or "
+            "neurons with missing data, or fill them."
+        )
     try:
         counts = np.asarray(X)
-    except ValueError as error:
+    except (ValueError, TypeError, RuntimeError) as error:
         raise InvalidInputError(
             f"{caller}: X cannot be read as one array ({error}); expected (trials, time, neurons) "
             "with equally long trials. Pass sessions of different shapes as a list of Sessions."
@@ -92,18 +97,23 @@ def _as_counts(counts: np.ndarray, caller: str) -> np.ndarray:
         raise InvalidInputError(
             f"{caller}: X has dtype {counts.dtype}; expected numbers (spike counts per bin)."
         )
+    # Two reductions and a cast settle good input; masks are made only to explain bad input. NaN
+    # compares as false, so that it falls through to the explanation.
+    least, largest = float(counts.min()), float(counts.max())
+    if least >= 0 and largest <= _LARGEST_COUNT:
+        compact = counts.astype(np.uint8 if largest <= np.iinfo(np.uint8).max else np.uint16)
+        if counts.dtype.kind != "f" or np.array_equal(compact, counts):
+            return compact
     if counts.dtype.kind == "f":
         _refuse(~np.isfinite(counts), counts, "NaN or infinite values", caller)
     if counts.dtype.kind in "if":
         _refuse(counts < 0, counts, "negative values", caller)
     if counts.dtype.kind == "f":
         _refuse(counts != np.floor(counts), counts, "fractional values", caller)
-    largest = counts.max()
-    if largest > _LARGEST_COUNT:
-        raise InvalidInputError(
-            f"{caller}: X holds a count of {largest}; expected at most {_LARGEST_COUNT} per bin."
-        )
-    return counts.astype(np.uint8 if largest <= np.iinfo(np.uint8).max else np.uint16)
+    raise InvalidInputError(
+        f"{caller}: X holds a count of {largest:.15g}; expected at most {_LARGEST_COUNT} per bin. "
+        "Check that X holds counts and not times or identifiers."
+    )
 
 
 def _refuse(bad: np.ndarray, counts: np.ndarray, what: str, caller: str) -> None:
@@ -131,17 +141,36 @@ def check_regions(regions: Any, n_neurons: int, *, caller: str) -> np.ndarray:
     Returns
     -------
     ndarray of str, (neurons,)
+
+    Raises
+    ------
+    InvalidInputError
+        For a wrong length, or labels that are missing or empty.
+
+    Examples
+    --------
+    >>> check_regions(["CA1", "VISp"], 2, caller="example").tolist()
+    ['CA1', 'VISp']
     """
-    given = np.asarray(regions)
+    try:
+        # As objects, for numpy would turn ["CA1", nan] into text, and the gap into a region "nan".
+        given = np.asarray(regions, dtype=object)
+    except ValueError as error:
+        raise InvalidInputError(_uneven(n_neurons, caller)) from error
     labels = given[0] if given.ndim == 2 and len(given) == 1 else given
     if labels.shape != (n_neurons,):
         raise InvalidInputError(
             f"{caller}: regions has shape {given.shape}, X has {n_neurons} neurons; expected "
             f"({n_neurons},). {_CURE}"
         )
-    missing = [i for i, label in enumerate(labels.tolist()) if label is None or label != label]
+    if any(isinstance(label, (list, tuple, np.ndarray)) for label in labels):
+        raise InvalidInputError(_uneven(n_neurons, caller))
     text = labels.astype(str)
-    missing += np.flatnonzero(np.char.strip(text) == "").tolist()
+    missing = [
+        i
+        for i, (label, name) in enumerate(zip(labels, text, strict=True))
+        if _is_missing(label) or not name.strip()
+    ]
     if missing:
         raise InvalidInputError(
             f"{caller}: regions has {len(missing)} missing label(s), the first at neuron "
@@ -149,6 +178,20 @@ def check_regions(regions: Any, n_neurons: int, *, caller: str) -> np.ndarray:
             "list that name in ignore_regions."
         )
     return text
+
+
+def _uneven(n_neurons: int, caller: str) -> str:
+    return (
+        f"{caller}: regions is a nested list; expected one label for each of {n_neurons} neurons. "
+        "Give a list of lists only with a list of sessions."
+    )
+
+
+def _is_missing(label: Any) -> bool:
+    try:
+        return label is None or bool(label != label)
+    except TypeError:  # pandas.NA has no truth value
+        return True
 
 
 def resolve_regions(
@@ -171,29 +214,37 @@ def resolve_regions(
     Returns
     -------
     ndarray of str, (neurons,), or None
-        None when no regions are known.
+        None when no regions are known; the caller warns, once, as it knows the session's name.
+
+    Raises
+    ------
+    InvalidInputError
+        If regions have a wrong length, or `y` has neither length.
     """
     for found in (regions, default, getattr(X, "regions", None)):
         if found is not None:
             return check_regions(found, n_neurons, caller=caller)
     if y is None:
         return None
-    labels = np.asarray(y)
-    length = labels.shape[0] if labels.ndim else 0
-    if length == n_neurons and labels.ndim == 1:
+    try:
+        shape = np.shape(y)
+    except ValueError:  # rows of unequal length
+        shape = (len(y),)
+    if shape == (n_neurons,):
         if n_neurons != n_trials:
-            return check_regions(labels, n_neurons, caller=caller)
-        if labels.dtype.kind in "UO":
+            return check_regions(y, n_neurons, caller=caller)
+        # By value and not by dtype: numbers may well come as objects.
+        if any(isinstance(label, (str, bytes)) for label in np.asarray(y, dtype=object)):
             warnings.warn(
                 f"{caller}: the second argument has one text label for each of {n_neurons} neurons "
                 "and as many trials; it is taken as regions. Write regions=... to be sure.",
                 NeuromaskWarning,
                 stacklevel=3,
             )
-            return check_regions(labels, n_neurons, caller=caller)
-    if length != n_trials:
+            return check_regions(y, n_neurons, caller=caller)
+    if shape[:1] != (n_trials,):
         raise InvalidInputError(
-            f"{caller}: the second argument has shape {labels.shape}; expected ({n_neurons},) "
+            f"{caller}: the second argument has shape {shape}; expected ({n_neurons},) "
             f"regions or ({n_trials},) targets, which are ignored. {_CURE}"
         )
     return None

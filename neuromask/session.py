@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
-import tempfile
+import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,9 @@ from ._validation import check_regions, check_spikes
 __all__ = ["Session"]
 
 FORMAT_VERSION = 1
+
+# Names of dimensions, in the singular, that leave no doubt which axis is meant.
+_AXES = {"trial": 0, "epoch": 0, "time": 1, "bin": 1, "neuron": 2, "unit": 2, "cell": 2}
 
 
 class Session:
@@ -90,7 +94,11 @@ class Session:
                     f"Session: signal {name!r} has shape {values.shape}; expected "
                     f"({n_trials}, {n_time}) or ({n_trials}, {n_time}, variables), one value a bin."
                 )
-            self.signals[str(name)] = values
+            if values.dtype.kind not in "biuf":
+                raise InvalidInputError(
+                    f"Session: signal {name!r} holds {values.dtype} values; expected numbers."
+                )
+            self.signals[str(name)] = values if values.dtype.kind == "f" else values.astype(float)
         if bin_width is not None and not (np.isfinite(bin_width) and bin_width > 0):
             raise InvalidInputError(
                 f"Session: bin_width={bin_width!r}; expected a positive number of seconds."
@@ -123,6 +131,12 @@ class Session:
             raise InvalidInputError(
                 "Session.from_xarray: expected an xarray.DataArray of three dimensions, "
                 f"(trials, time, neurons); given {type(data).__name__}."
+            )
+        names = [str(dim).lower().removesuffix("s") for dim in data.dims]
+        if any(_AXES.get(name, axis) != axis for axis, name in enumerate(names)):
+            raise InvalidInputError(
+                f"Session.from_xarray: dims are {tuple(data.dims)}; expected the order (trials, "
+                "time, neurons). Use data.transpose(...) first."
             )
         columns: dict[str, dict[str, np.ndarray]] = {dim: {} for dim in data.dims}
         for name, coordinate in data.coords.items():
@@ -187,7 +201,8 @@ class Session:
         """
         trial, *rest = key if isinstance(key, tuple) else (key,)
         beyond = [k for k in rest if k is not Ellipsis and not _is_everything(k)]
-        if beyond or trial is Ellipsis or trial is None or isinstance(trial, (int, np.integer)):
+        one = isinstance(trial, (int, np.integer)) and not isinstance(trial, bool)
+        if beyond or one or trial is Ellipsis or trial is None:
             return self.counts[key]
         if not isinstance(trial, slice):
             trial = _indices(trial, self.n_trials, "trials")
@@ -261,11 +276,16 @@ class Session:
         Raises
         ------
         InvalidInputError
-            If the file exists, or a column holds objects that are neither numbers nor text.
+            If the file exists, its folder does not, or a column holds objects that are neither
+            numbers nor text.
         """
         path = Path(path)
         if path.suffix != ".npz":
             path = path.with_name(path.name + ".npz")
+        if not path.parent.is_dir():
+            raise InvalidInputError(
+                f"Session.save: {path} lies in a folder that does not exist. Make it first."
+            )
         if path.exists() and not overwrite:
             raise InvalidInputError(
                 f"Session.save: {path} exists; choose another name or pass overwrite=True."
@@ -284,21 +304,22 @@ class Session:
             "subject": self.subject,
         }
         arrays["header"] = np.array(json.dumps(header))
-        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".npz", delete=False) as file:
-            try:
+        # Not the tempfile module: its files can be read by their owner alone, and stay so.
+        partial = path.with_name(f".{uuid.uuid4().hex}.partial")
+        try:
+            with partial.open("xb") as file:
                 np.savez_compressed(file, **arrays)
-            except BaseException:
-                os.unlink(file.name)
-                raise
-        os.replace(file.name, path)
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
         return path
 
     def __repr__(self) -> str:
         return f"Session({self.session_id!r}, {', '.join(self._facts())})"
 
     def _repr_html_(self) -> str:
-        rows = "".join(f"<li>{fact}</li>" for fact in self._facts())
-        return f"<b>Session {self.session_id}</b><ul>{rows}</ul>"
+        rows = "".join(f"<li>{html.escape(fact)}</li>" for fact in self._facts())
+        return f"<b>Session {html.escape(self.session_id)}</b><ul>{rows}</ul>"
 
     def _facts(self) -> list[str]:
         facts = [f"{self.n_trials} trials", f"{self.n_time} bins", f"{self.n_neurons} neurons"]
@@ -322,12 +343,19 @@ class Session:
 
 def _table(given: Any, length: int, name: str, row: str) -> pd.DataFrame:
     """Copy a table with a fresh index, checking its length."""
-    if given is None:
+    if given is None or (isinstance(given, Mapping) and not given):
         return pd.DataFrame(index=pd.RangeIndex(length))
     table = pd.DataFrame(given).reset_index(drop=True).copy()
     if len(table) != length:
         raise InvalidInputError(
             f"Session: {name} has {len(table)} rows; expected {length}, one a {row}."
+        )
+    columns = [str(column) for column in table.columns]
+    twice = sorted({column for column in columns if columns.count(column) > 1})
+    if twice:
+        raise InvalidInputError(
+            f"Session: {name} has more than one column {twice[0]!r}; expected distinct names. "
+            "Rename or drop one."
         )
     return table
 

@@ -1,8 +1,15 @@
+import contextlib
 import json
+import os
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
 import neuromask as nm
 from neuromask._errors import InvalidInputError
@@ -22,6 +29,73 @@ def test_round_trip(tmp_path):
     np.testing.assert_array_equal(after.signals["wheel"], before.signals["wheel"])
     np.testing.assert_array_equal(after.rates, before.rates)
     assert (after.session_id, after.subject, after.bin_width) == ("s1", "m1", 0.02)
+
+
+# Without the NUL, which ends numpy's text, and lone surrogates, which no file can hold.
+text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=6)
+columns = st.sampled_from(
+    [
+        np.arange(3),
+        np.array([0.5, np.nan, -np.inf]),
+        np.array([True, False, True]),
+        pd.date_range("2020-01-01", periods=3),
+        pd.Categorical(["a", "b", "a"]),
+    ]
+) | st.lists(text, min_size=3, max_size=3)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    counts=hnp.arrays(
+        st.sampled_from([np.uint8, np.uint16]),
+        st.tuples(st.just(3), st.integers(1, 4), st.just(3)),
+    ),
+    trials=st.dictionaries(text, columns, max_size=3),
+    neurons=st.dictionaries(text.filter(lambda name: name != "region"), columns, max_size=2),
+    session_id=text,
+    bin_width=st.none() | st.floats(1e-4, 1),
+    with_regions=st.booleans(),
+)
+def test_any_session_comes_back_as_it_was(
+    counts, trials, neurons, session_id, bin_width, with_regions
+):
+    before = nm.Session(
+        counts,
+        ["a", "b", "b"] if with_regions else None,
+        trials=trials,
+        neurons=pd.DataFrame(neurons, index=range(3)),
+        signals={name: np.ones(counts.shape[:2]) for name in trials},
+        bin_width=bin_width,
+        session_id=session_id,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        after = nm.load_npz(before.save(Path(folder) / "one.npz"))
+    assert after.counts.dtype == before.counts.dtype
+    np.testing.assert_array_equal(after.counts, before.counts)
+    for table in ("trials", "neurons"):
+        there, here = getattr(before, table), getattr(after, table)
+        assert list(here.columns) == list(there.columns)
+        for name in there:
+            np.testing.assert_array_equal(here[name].to_numpy(), there[name].to_numpy())
+    assert list(after.signals) == list(before.signals)
+    assert (after.session_id, after.bin_width) == (session_id, bin_width)
+    assert (after.regions is None) == (before.regions is None)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no file modes")
+def test_a_saved_file_has_the_usual_permissions(tmp_path):
+    (tmp_path / "usual").touch()
+    saved = make().save(tmp_path / "one")
+    assert saved.stat().st_mode == (tmp_path / "usual").stat().st_mode
+
+
+def test_saving_where_it_cannot_be_done_names_the_path_and_leaves_nothing(tmp_path):
+    with pytest.raises(InvalidInputError, match=r"none.one\.npz lies in a folder that does not"):
+        make().save(tmp_path / "none" / "one")
+    (tmp_path / "folder.npz").mkdir()
+    with pytest.raises(OSError, match=r"folder\.npz"):
+        make().save(tmp_path / "folder.npz", overwrite=True)
+    assert [p.name for p in tmp_path.iterdir()] == ["folder.npz"]
 
 
 def test_an_existing_file_is_kept(tmp_path):
@@ -72,6 +146,51 @@ def test_bad_files(tmp_path):
     np.savez(tmp_path / "future.npz", header=np.array(header), counts=make().counts)
     with pytest.raises(InvalidInputError, match="format version 99.*Upgrade"):
         nm.load_npz(tmp_path / "future.npz")
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {"header": np.arange(3)},
+        {"header": np.array(json.dumps({"version": 1}))},
+        {"header": np.array(json.dumps({"version": 1})), "counts": np.ones(1), "extra": np.ones(1)},
+        {"spikes": np.ones((2, 2, 2))},
+    ],
+)
+def test_other_keys_are_listed(tmp_path, arrays):
+    np.savez(tmp_path / "other.npz", **arrays)
+    with pytest.raises(InvalidInputError, match=r"has the keys \['.*expected a file of Session"):
+        nm.load_npz(tmp_path / "other.npz")
+
+
+def test_files_of_other_kinds_are_refused(tmp_path):
+    (tmp_path / "text.npz").write_text("hello")
+    with (tmp_path / "array.npz").open("wb") as file:
+        np.save(file, np.ones(3))
+    for name in ("text.npz", "array.npz"):
+        with pytest.raises(InvalidInputError, match=f"{name} cannot be read.*not an .npz file"):
+            nm.load_npz(tmp_path / name)
+    np.savez(tmp_path / "pickle.npz", spikes=np.array([None]), regions=np.array(["a"]))
+    with pytest.raises(InvalidInputError, match=r"pickle\.npz cannot be read.*without pickled"):
+        nm.load_npz(tmp_path / "pickle.npz")
+
+
+def test_contents_that_do_not_fit_name_the_file(tmp_path):
+    np.savez(tmp_path / "s.npz", spikes=make().counts, regions=np.array(["a"]))
+    with pytest.raises(InvalidInputError, match=r"load_npz: .*s\.npz: Session: regions has shape"):
+        nm.load_npz(tmp_path / "s.npz")
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_damage_anywhere_is_a_clear_error(tmp_path, save):
+    path = tmp_path / "one.npz"
+    save(path, spikes=make().counts, regions=np.array(list("abcde")))
+    whole = path.read_bytes()
+    for where in range(0, len(whole), 7):
+        path.write_bytes(whole[:where] + bytes([whole[where] ^ 0xFF]) + whole[where + 1 :])
+        with contextlib.suppress(InvalidInputError):  # some bytes, such as dates, do not matter
+            s = nm.load_npz(path)
+            assert s.counts.sum() == make().counts.sum()
 
 
 def test_real_recording(steinmetz):

@@ -1,13 +1,16 @@
 import pickle
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.base import BaseEstimator
-from sklearn.model_selection import cross_val_score, train_test_split
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
+from sklearn.pipeline import make_pipeline
 
 import neuromask as nm
 from neuromask._errors import InvalidInputError
@@ -28,15 +31,26 @@ def make(n_trials=6, n_time=4, n_neurons=5):
     )
 
 
-@given(st.lists(st.integers(-6, 5), max_size=8))
-def test_everything_stays_aligned_when_trials_are_selected(trials):
+keys = st.one_of(
+    st.lists(st.integers(-6, 5), max_size=8),
+    st.lists(st.booleans(), min_size=6, max_size=6),
+    st.lists(st.booleans(), min_size=6, max_size=6).map(np.array),
+    st.slices(6),
+)
+
+
+@given(keys, st.booleans())
+def test_everything_stays_aligned_when_trials_are_selected(trials, as_scikit_learn):
     whole = make()
-    if not trials:
-        with pytest.raises(InvalidInputError, match="at least one trial"):
-            whole[trials]
-        return
-    part = whole[trials]
     wanted = np.arange(6)[trials]
+    key = (trials, ...) if as_scikit_learn else trials
+    if not len(wanted):
+        with pytest.raises(InvalidInputError, match="at least one trial"):
+            whole[key]
+        return
+    part = whole[key]
+    assert part.trials.index.tolist() == list(range(len(wanted)))
+    assert part.trials["name"].tolist() == [f"t{i}" for i in wanted]
     assert part.trials["choice"].tolist() == wanted.tolist()
     np.testing.assert_array_equal(part.counts, whole.counts[wanted])
     np.testing.assert_array_equal(part.signals["wheel"][:, 0], wanted)
@@ -53,8 +67,13 @@ def test_indexing_like_an_array():
     assert whole[np.arange(6) > 3].trials["choice"].tolist() == [4, 5]
     with pytest.raises(InvalidInputError, match=r"mask of shape \(3,\) for 6 trials"):
         whole[np.ones(3, bool)]
-    with pytest.raises(IndexError, match="out of range"):
+    with pytest.raises(IndexError, match="out of range for 6 trials"):
         whole[[7]]
+    with pytest.raises(IndexError, match="out of bounds"):
+        whole[7]
+    with pytest.raises(InvalidInputError, match=r"mask of shape \(\) for 6 trials"):
+        whole[True]
+    assert [trial.shape for trial in whole] == [(4, 5)] * 6
     with pytest.raises(InvalidInputError, match="boolean mask or a list"):
         whole[["a"]]
 
@@ -69,6 +88,29 @@ def test_selecting_neurons_and_regions():
         whole.select_regions("r3")
     with pytest.raises(InvalidInputError, match="has no regions"):
         nm.Session(whole.counts).select_regions("r1")
+    assert whole.select_neurons(slice(1, 3)).neurons["depth"].tolist() == [1, 2]
+    with pytest.raises(IndexError, match="out of range for 5 neurons"):
+        whole.select_neurons([5])
+    with pytest.raises(InvalidInputError, match="boolean mask or a list"):
+        whole.select_neurons(3)
+
+
+@given(st.lists(st.integers(0, 4), min_size=1, unique=True))
+def test_everything_stays_aligned_when_neurons_are_selected(neurons):
+    whole = make()
+    part = whole.select_neurons(neurons)
+    np.testing.assert_array_equal(part.counts, whole.counts[:, :, neurons])
+    np.testing.assert_array_equal(part.rates, whole.rates[:, :, neurons])
+    assert part.neurons["depth"].tolist() == neurons
+    assert part.regions.tolist() == whole.regions[neurons].tolist()
+    assert part.trials.equals(whole.trials)
+
+
+def test_without_regions():
+    bare = nm.Session(make().counts)
+    assert bare.regions is None
+    assert "region" not in bare.neurons
+    assert bare[:2].select_neurons([0]).regions is None
 
 
 def test_nothing_is_shared_with_the_input():
@@ -87,6 +129,12 @@ def test_nothing_is_shared_with_the_input():
         ({"signals": {"w": np.zeros((6, 3))}}, r"signal 'w' has shape \(6, 3\)"),
         ({"rates": np.zeros((1, 2, 3))}, "rates has shape"),
         ({"bin_width": 0}, "positive number of seconds"),
+        ({"signals": {"w": np.full((6, 4), "x", dtype=object)}}, "'w' holds object values"),
+        (
+            {"trials": pd.DataFrame(np.ones((6, 2)), columns=["a", "a"])},
+            "trials has more than one column 'a'",
+        ),
+        ({"neurons": pd.DataFrame({"region": ["a", None, "a", "b", "b"]})}, "first at neuron 1"),
     ],
 )
 def test_bad_fields_are_refused(fields, message):
@@ -94,9 +142,18 @@ def test_bad_fields_are_refused(fields, message):
         nm.Session(make().counts, **fields)
 
 
-def test_pickle_and_array():
+def by_joblib(session, folder):
+    joblib.dump(session, folder / "session.joblib")
+    return joblib.load(folder / "session.joblib")
+
+
+@pytest.mark.parametrize("copied", [lambda s, _: pickle.loads(pickle.dumps(s)), by_joblib])
+def test_pickle_joblib_and_array(copied, tmp_path):
     whole = make()
-    again = pickle.loads(pickle.dumps(whole))
+    again = copied(whole, tmp_path)
+    assert again.trials.equals(whole.trials)
+    assert again.neurons.equals(whole.neurons)
+    np.testing.assert_array_equal(again.signals["wheel"], whole.signals["wheel"])
     np.testing.assert_array_equal(np.asarray(again), whole.counts)
     assert again.regions.tolist() == whole.regions.tolist()
     assert np.asarray(whole, dtype=float).dtype == float
@@ -121,6 +178,37 @@ def test_scikit_learn_slices_trials_and_keeps_regions(n_trials):
     assert len(train) + len(test) == n_trials
 
 
+class RegionMeans(TransformerMixin, BaseEstimator):
+    """Mean count of each region: useless without the regions of X."""
+
+    def __init__(self, scale=1.0):
+        self.scale = scale
+
+    def fit(self, X, y=None):
+        self.names_ = sorted(set(X.regions.tolist()))
+        return self
+
+    def transform(self, X):
+        means = [X.select_regions(name).counts.mean((1, 2)) for name in self.names_]
+        return self.scale * np.stack(means, axis=1)
+
+
+@pytest.mark.parametrize("n_neurons", [9, 24])  # 24 neurons and 24 trials: the square case
+def test_pipeline_and_grid_search(n_neurons):
+    rng = np.random.default_rng(0)
+    side = np.tile([0, 1], 12)
+    labels = np.where(np.arange(n_neurons) % 2, "left", "right")
+    wide = (labels == "left")[None, None] & (side == 1)[:, None, None]
+    X = nm.Session(rng.poisson(1 + 3 * wide, (24, 10, n_neurons)), labels)
+    pipeline = make_pipeline(RegionMeans(), LogisticRegression())
+    assert cross_val_score(pipeline, X, side, cv=3).min() == 1
+    n_jobs = 2 if n_neurons == 24 else 1
+    grid = {"regionmeans__scale": [1e-9, 1.0]}
+    search = GridSearchCV(pipeline, grid, cv=3, n_jobs=n_jobs).fit(X, side)
+    assert search.best_params_ == {"regionmeans__scale": 1.0}
+    assert search.predict(X[:4]).tolist() == side[:4].tolist()
+
+
 def test_from_xarray():
     counts = make().counts
     data = xr.DataArray(
@@ -131,6 +219,9 @@ def test_from_xarray():
     s = nm.Session.from_xarray(data, bin_width=0.01)
     assert s.regions.tolist() == list("abcde")
     assert s.trials["choice"].tolist() == list(range(6))
+    assert nm.Session.from_xarray(data, regions=list("vwxyz")).regions.tolist() == list("vwxyz")
+    with pytest.raises(InvalidInputError, match=r"expected the order.*transpose"):
+        nm.Session.from_xarray(data.transpose("neuron", "trial", "time"))
     with pytest.raises(InvalidInputError, match="xarray.DataArray of three dimensions"):
         nm.Session.from_xarray(counts)
 
@@ -140,3 +231,4 @@ def test_representation_tells_the_facts():
     for fact in ("'s1'", "6 trials", "4 bins of 20 ms", "5 neurons", "r0 3", "subject m1"):
         assert fact in text
     assert "<li>" in make()._repr_html_()
+    assert "&lt;b&gt;x" in nm.Session(make().counts, session_id="<b>x")._repr_html_()

@@ -1,5 +1,7 @@
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -37,6 +39,12 @@ def altered(value, where=(1, 2, 0)):
         ([[[1, 2]], [[1]]], "equally long trials"),
         (GOOD[:1], r"1 trial\(s\); expected at least 2"),
         (GOOD * 0, "holds no spikes"),
+        (GOOD.astype(int) * -3, r"60 negative values, the first -3 at .* \(0, 0, 0\)"),
+        (GOOD.astype(np.float16) * np.inf, "60 NaN or infinite values"),
+        (GOOD.astype(int) * 10**12, "a count of 1000000000000; expected at most 65535"),
+        (GOOD.astype(complex), "dtype complex128; expected numbers"),
+        (np.ma.masked_equal(altered(7), 7), "masked entries"),
+        (torch.ones(2, 2, 2, requires_grad=True), "cannot be read as one array"),
     ],
 )
 def test_bad_spikes_are_refused(X, message):
@@ -53,8 +61,41 @@ def test_counts_keep_their_values_and_are_compact(X):
     np.testing.assert_array_equal(X, before)
 
 
-def test_compact_counts_are_not_copied():
-    X = GOOD.astype(np.uint8)
+@given(
+    hnp.arrays(
+        st.sampled_from([np.float32, np.float64, np.bool_, np.uint16, np.dtype(">i4")]),
+        hnp.array_shapes(min_dims=3, max_dims=3),
+        elements=st.sampled_from([0, 1]),
+    ),
+    st.sampled_from([1, 255, 256, 65535]),
+)
+def test_whole_numbers_of_any_type_are_counts(X, scale):
+    X = X if X.dtype == bool else X * X.dtype.type(scale)
+    counts = check_spikes(X, caller="here")
+    assert counts.dtype in (np.uint8, np.uint16)
+    assert counts.dtype.isnative
+    np.testing.assert_array_equal(counts, X)
+
+
+@given(st.data(), hnp.array_shapes(min_dims=3, max_dims=3))
+def test_one_bad_value_is_found_where_it_is(data, shape):
+    where = tuple(data.draw(st.integers(0, n - 1)) for n in shape)
+    bad = data.draw(st.sampled_from([np.nan, np.inf, -np.inf, -1.0, 0.5, 1e-9, 255.5]))
+    X = np.ones(shape)
+    X[where] = bad
+    with pytest.raises(InvalidInputError) as caught:
+        check_spikes(X, caller="here")
+    assert f"at (trial, bin, neuron) {where};" in str(caught.value)
+
+
+def test_lists_and_tensors_are_read():
+    assert check_spikes([[[1, 2]]], caller="here").shape == (1, 1, 2)
+    assert check_spikes(torch.ones(1, 2, 3), caller="here").dtype == np.uint8
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_compact_counts_are_not_copied(dtype):
+    X = GOOD.astype(dtype)
     assert check_spikes(X, caller="here") is X
 
 
@@ -66,6 +107,48 @@ def test_regions():
         check_regions(np.array(["a", None], dtype=object), 2, caller="here")
     with pytest.raises(InvalidInputError, match="missing label"):
         check_regions(["a", " "], 2, caller="here")
+    with pytest.raises(InvalidInputError, match=r"shape \(2, 2\), X has 2 neurons"):
+        check_regions([["a", "b"], ["c", "d"]], 2, caller="here")
+    with pytest.raises(InvalidInputError, match=r"shape \(\), X has 3 neurons"):
+        check_regions("CA1", 3, caller="here")
+
+
+@pytest.mark.parametrize(
+    "gap", [None, float("nan"), np.float64("nan"), pd.NA, pd.NaT, "", b" "], ids=repr
+)
+@pytest.mark.parametrize("container", [list, lambda x: np.array(x, object), pd.Series])
+def test_a_missing_region_is_never_a_name(container, gap):
+    labels = container(["a", gap, "b"])
+    with pytest.raises(InvalidInputError, match=r"1 missing label\(s\), the first at neuron 1;"):
+        check_regions(labels, 3, caller="here")
+
+
+def test_the_first_missing_region_is_named():
+    with pytest.raises(InvalidInputError, match=r"2 missing label\(s\), the first at neuron 0;"):
+        check_regions(["", None], 2, caller="here")
+
+
+@pytest.mark.parametrize(
+    ("labels", "text"),
+    [
+        ([1, 22], ["1", "22"]),
+        ([b"CA1", b"VISp"], ["CA1", "VISp"]),
+        (np.array([b"CA1", b"VISp"]), ["CA1", "VISp"]),
+        (pd.Categorical(["b", "a"]), ["b", "a"]),
+        (pd.Series(["b", "a"], index=[7, 3]), ["b", "a"]),
+    ],
+)
+def test_any_labels_become_text(labels, text):
+    found = check_regions(labels, 2, caller="here")
+    assert found.dtype.kind == "U"
+    assert found.tolist() == text
+
+
+def test_nested_regions_are_refused():
+    ragged = [["a", "b"], ["c"]]
+    for nested in (ragged, [np.zeros((2, 2)), np.zeros((2, 3))]):
+        with pytest.raises(InvalidInputError, match="nested list.*list of sessions"):
+            check_regions(nested, 2, caller="here")
 
 
 class Carrier:
@@ -88,12 +171,39 @@ def test_where_regions_come_from():
     assert resolve(default=abc, regions=["q"] * 3).tolist() == ["q"] * 3
     with pytest.raises(InvalidInputError, match="second argument has shape"):
         resolve(np.zeros(7))
+    with pytest.raises(InvalidInputError, match="second argument has shape"):
+        resolve(3)
+    assert resolve(np.zeros((4, 6))) is None
+    assert resolve([[1], [1, 2], [1], [1]]) is None
+
+
+def test_regions_of_a_wrong_length_raise_wherever_they_come_from():
+    for given_ in ({"regions": ["a"]}, {"default": ["a"]}):
+        with pytest.raises(InvalidInputError, match=r"regions has shape \(1,\), X has 3"):
+            resolve(X=Carrier(), **given_)
+    with pytest.raises(InvalidInputError, match=r"regions has shape \(3,\), X has 5"):
+        resolve(X=Carrier(), n_neurons=5)
+
+
+def test_targets_are_never_read_when_regions_are_known():
+    class Unreadable:
+        @property
+        def shape(self):
+            raise AssertionError
+
+    assert resolve(Unreadable(), X=Carrier()).tolist() == ["x", "y", "z"]
 
 
 def test_square_case_takes_text_with_a_warning_and_ignores_numbers():
     with pytest.warns(NeuromaskWarning, match="taken as regions"):
         assert resolve(["a", "b", "c"], n_trials=3).tolist() == ["a", "b", "c"]
     assert resolve(np.zeros(3), n_trials=3) is None
+    assert resolve(np.array([1, 0, 1], dtype=object), n_trials=3) is None
+    with (
+        pytest.warns(NeuromaskWarning, match="taken as regions"),
+        pytest.raises(InvalidInputError, match="1 missing label"),
+    ):
+        resolve(["a", None, "c"], n_trials=3)
 
 
 def test_parameter_checks():

@@ -6,6 +6,7 @@ import json
 import os
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -43,26 +44,45 @@ def load_npz(path: str | os.PathLike) -> Session:
     if not path.is_file():
         near = suggest(path.name, [p.name for p in path.parent.glob("*.npz")])
         raise InvalidInputError(f"load_npz: there is no file {path}.{near}")
+    if not zipfile.is_zipfile(path):
+        raise InvalidInputError(
+            f"load_npz: {path} cannot be read, as it is not an .npz file or lacks its end; "
+            "expected a file of Session.save or numpy.savez. Copy or make the file again."
+        )
     try:
+        # Opened here, for numpy leaves a damaged file open.
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = {key: file[key] for key in file.files}
-    except (zipfile.BadZipFile, ValueError, OSError, EOFError, AttributeError) as error:
+    except Exception as error:  # damage shows in the zip, zlib, a header or its text alike
         raise InvalidInputError(
-            f"load_npz: {path} cannot be read ({error}); expected an .npz file without pickled "
-            "objects. Copy or make the file again."
+            f"load_npz: {path} cannot be read ({type(error).__name__}: {error}); expected an .npz "
+            "file without pickled objects. Copy or make the file again."
         ) from error
-    if "header" in arrays:
-        return _own_layout(arrays, path)
+    header = _header(arrays)
+    if header is not None:
+        return _own_layout(arrays, header, path)
     if "spikes" in arrays and "regions" in arrays:
         return _steinmetz_layout(arrays, path)
-    raise InvalidInputError(
+    raise _unknown_layout(arrays, path)
+
+
+def _header(arrays: dict[str, np.ndarray]) -> dict[str, Any] | None:
+    """Read the header of Session.save; None if this is some other file's or absent."""
+    try:
+        header = json.loads(str(arrays["header"]))
+    except (KeyError, ValueError):
+        return None
+    return header if isinstance(header, dict) and "version" in header else None
+
+
+def _unknown_layout(arrays: dict[str, np.ndarray], path: Path) -> InvalidInputError:
+    return InvalidInputError(
         f"load_npz: {path} has the keys {sorted(arrays)}; expected a file of Session.save, or the "
         "keys 'spikes' and 'regions'. Build a neuromask.Session from the arrays instead."
     )
 
 
-def _own_layout(arrays: dict[str, np.ndarray], path: Path) -> Session:
-    header = json.loads(str(arrays["header"]))
+def _own_layout(arrays: dict[str, np.ndarray], header: dict[str, Any], path: Path) -> Session:
     if header["version"] > FORMAT_VERSION:
         raise InvalidInputError(
             f"load_npz: {path} has format version {header['version']}; this neuromask reads up to "
@@ -70,17 +90,22 @@ def _own_layout(arrays: dict[str, np.ndarray], path: Path) -> Session:
         )
     parts: dict[str, dict[str, np.ndarray]] = {"neurons": {}, "trials": {}, "signals": {}}
     for key, values in arrays.items():
-        kind, _, name = key.partition("/")
-        if name:
+        kind, slash, name = key.partition("/")
+        if slash and kind in parts:
             parts[kind][name] = values
-    return Session(
+        elif key not in ("header", "counts", "rates"):
+            raise _unknown_layout(arrays, path)
+    if "counts" not in arrays:
+        raise _unknown_layout(arrays, path)
+    return _session(
+        path,
         arrays["counts"],
         neurons=parts["neurons"] or None,
         trials=parts["trials"] or None,
         signals=parts["signals"],
-        bin_width=header["bin_width"],
-        session_id=header["session_id"],
-        subject=header["subject"],
+        bin_width=header.get("bin_width"),
+        session_id=header.get("session_id", path.stem),
+        subject=header.get("subject"),
         rates=arrays.get("rates"),
     )
 
@@ -88,11 +113,20 @@ def _own_layout(arrays: dict[str, np.ndarray], path: Path) -> Session:
 def _steinmetz_layout(arrays: dict[str, np.ndarray], path: Path) -> Session:
     subject = str(arrays["mouse"]) if "mouse" in arrays else None
     named = [str(arrays[key]) for key in ("mouse", "date") if key in arrays]
-    return Session(
+    return _session(
+        path,
         arrays["spikes"],
-        arrays["regions"],
+        regions=arrays["regions"],
         trials={key: arrays[key] for key in STEINMETZ_TRIALS if key in arrays} or None,
         bin_width=STEINMETZ_BIN_WIDTH,
         session_id="_".join(named) or path.stem,
         subject=subject,
     )
+
+
+def _session(path: Path, counts: np.ndarray, **fields: Any) -> Session:
+    """Make the session, naming the file where its contents do not fit together."""
+    try:
+        return Session(counts, **fields)
+    except InvalidInputError as error:
+        raise InvalidInputError(f"load_npz: {path}: {error}") from error
