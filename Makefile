@@ -2,7 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 CONSTRAINTS := requirements/constraints.txt
-# Installed first and pinned, so that no other package chooses a build of torch.
+# Installed first and pinned, so that no other package chooses a build of torch. The build tool is
+# pinned as well, and builds without isolation. Stamps keep later runs from installing again.
 TORCH := $(shell grep '^torch==' $(CONSTRAINTS))
 # Threads that wait without spinning: on shared cores a spinning fit can be many times slower.
 export OMP_WAIT_POLICY ?= PASSIVE
@@ -27,22 +28,24 @@ benchmark: .venv/test.stamp
 	$(BIN)/python tests/benchmarks/recordings.py
 
 .venv/torch.stamp: $(CONSTRAINTS)
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "neuromask needs Python 3.11 or later: make PYTHON=python3.11")'
 	$(PYTHON) -m venv .venv
 	$(PIP) '$(TORCH)'
+	$(PIP) -c $(CONSTRAINTS) hatchling editables
 	touch $@
 
 .venv/demo.stamp: .venv/torch.stamp pyproject.toml
-	$(PIP) -c $(CONSTRAINTS) -e '.[plots]'
+	$(PIP) -c $(CONSTRAINTS) --no-build-isolation -e '.[plots]'
 	touch $@
 
+# ibl-bwb-eval pins old versions of much that its metrics do not need, hence --no-deps.
 .venv/test.stamp: .venv/torch.stamp pyproject.toml
-	$(PIP) -c $(CONSTRAINTS) -e '.[test]'
-	# The benchmark's scorer pins old versions of everything; its metrics run with these.
+	$(PIP) -c $(CONSTRAINTS) --no-build-isolation -e '.[test]'
 	$(PIP) -c $(CONSTRAINTS) --no-deps ibl-bwb-eval torchmetrics lightning-utilities
 	touch $@
 
 .venv/docs.stamp: .venv/torch.stamp pyproject.toml
-	$(PIP) -c $(CONSTRAINTS) -e '.[docs]'
+	$(PIP) -c $(CONSTRAINTS) --no-build-isolation -e '.[docs]'
 	touch $@
 
 clean:

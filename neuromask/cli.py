@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import argparse
+import os
 import sys
 import time
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ._arguments import build_parser, print_error
 from ._errors import InvalidInputError, NeuromaskWarning
 
+if TYPE_CHECKING:
+    import argparse
+
+    import pandas as pd
+
+    from .pretrainer import MtMPretrainer
+    from .session import Session
+
 __all__ = ["main"]
-
-EXAMPLES = """\
-examples:
-  neuromask demo                                   see it work on a simulated recording
-  neuromask pretrain monday.npz --out model        fit one recording, score it on held-out trials
-  neuromask pretrain mouse*.npz --out model        fit several sessions together
-  neuromask evaluate model monday.npz --csv s.csv  score recordings with a saved model
-
-Recordings are .npz files of neuromask.Session.save; in Python:
-  neuromask.Session(counts, regions, bin_width=0.02, session_id="monday").save("monday.npz")
-with spike counts of shape (trials, time, neurons) and one region name per neuron."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,83 +37,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0 when all went well, 2 for input that cannot be used.
+        0 when all went well, 2 for an error, 130 when interrupted.
     """
-    options = _parser().parse_args(arguments)
+    options = build_parser().parse_args(arguments)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("always", NeuromaskWarning)
             warnings.showwarning = lambda message, *_: print(f"note: {message}", file=sys.stderr)
-            options.run(options)
+            run = {"demo": _demo, "pretrain": _pretrain, "evaluate": _evaluate}
+            run[options.command](options)
+    except KeyboardInterrupt:
+        print("neuromask: stopped", file=sys.stderr)
+        return 130
     except (InvalidInputError, ImportError, OSError) as error:
         if options.debug:
             raise
-        print(f"neuromask: error: {error}", file=sys.stderr)
-        return 2
+        return print_error(str(error))
+    except Exception as error:
+        if options.debug:
+            raise
+        return print_error(f"{type(error).__name__}: {error}. Add --debug to see where.")
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="neuromask",
-        description="Multi-task-masking models of neural spiking activity.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--debug", action="store_true", help="show tracebacks of errors")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-
-    demo = commands.add_parser(
-        "demo",
-        help="fit and score a simulated recording",
-        description="Simulate a recording of four regions, fit it, score held-out trials against "
-        "baselines and the true rates, and draw pictures.",
-    )
-    demo.add_argument("--out", default="demo_output", type=Path, help="folder for the results")
-    demo.add_argument("--overwrite", action="store_true", help="write into an existing folder")
-    demo.add_argument("--trials", default=500, type=int, help="trials, a fifth for testing")
-    demo.add_argument("--neurons", default=160, type=int, help="neurons")
-    demo.add_argument("--epochs", default=100, type=int, help="most passes over the trials")
-    demo.set_defaults(run=_demo)
-
-    pretrain = commands.add_parser(
-        "pretrain",
-        help="fit recordings and save the model",
-        description="Fit one model to one or several recordings, score trials held out for "
-        "testing, and save the model.",
-    )
-    pretrain.add_argument("files", nargs="+", metavar="FILE", help="recordings (.npz)")
-    pretrain.add_argument("--out", required=True, type=Path, help="folder for the model")
-    pretrain.add_argument("--epochs", default=200, type=int, help="most passes over the trials")
-    pretrain.add_argument("--random-state", default=0, type=int, help="seed of everything")
-    pretrain.add_argument("--device", default="auto", help="auto, cpu or cuda")
-    pretrain.add_argument("--test-fraction", default=0.2, type=float, help="trials not fitted")
-    pretrain.add_argument(
-        "--ignore-regions", nargs="*", default=["root", "void"], help="regions never targets"
-    )
-    pretrain.set_defaults(run=_pretrain)
-
-    score = commands.add_parser(
-        "evaluate",
-        help="score recordings with a saved model",
-        description="Score recordings of sessions that a saved model was fitted on. Trials that "
-        "it was fitted on score too well: pass recordings of other trials.",
-    )
-    score.add_argument("model", type=Path, metavar="DIR", help="folder of a saved model")
-    score.add_argument("files", nargs="+", metavar="FILE", help="recordings (.npz)")
-    score.add_argument("--tasks", nargs="+", help="tasks to score; all by default")
-    score.add_argument("--csv", type=Path, help="file for the scores of every neuron")
-    score.set_defaults(run=_evaluate)
-    return parser
-
-
 def _demo(options: argparse.Namespace) -> None:
-    from . import baselines
+    from . import baselines, plots
     from .datasets.simulate import simulate
     from .evaluation import evaluate
     from .pretrainer import MtMPretrainer
 
-    _refuse_existing(options.out, options.overwrite)
+    _check_new(options.out, "--out", caller="demo", overwrite=options.overwrite)
+    plots.need_matplotlib("demo")
     if options.trials < 20:
         raise InvalidInputError(f"demo: --trials {options.trials}; expected at least 20.")
     session = simulate(options.trials, n_neurons=options.neurons, random_state=0)
@@ -124,18 +77,19 @@ def _demo(options: argparse.Namespace) -> None:
     start = time.perf_counter()
     pre = MtMPretrainer(max_epochs=options.epochs, random_state=0, verbose=1).fit(train)
     print(f"Fitted in {time.perf_counter() - start:.0f} s. Scoring.")
-    truth = {"rates": test.rates}
     tables = {
         "mean rate": evaluate(baselines.MeanRate().fit(train).predict_rates, test),
         "PSTH": evaluate(baselines.PSTH().fit(train).predict_rates, test),
         "MtM": pre.evaluate(test),
-        "true rates (ceiling)": evaluate(_Repeat(truth["rates"]), test),
+        "true rates (ceiling)": evaluate(_Repeat(test.rates), test),
     }
     _print_scores(tables, "Bits per spike on test trials, mean over neurons")
     options.out.mkdir(parents=True, exist_ok=True)
     tables["MtM"].to_csv(options.out / "scores.csv", index=False)
-    pictures = _demo_pictures(options.out, pre, test, tables["MtM"])
-    print("Wrote " + ", ".join(str(path) for path in [options.out / "scores.csv", *pictures]))
+    pictures = _demo_pictures(options.out, pre, test, tables)
+    print(f"Wrote into {options.out.resolve()}:")
+    for path in [options.out / "scores.csv", *pictures]:
+        print(f"  {path.name}")
 
 
 class _Repeat:
@@ -148,12 +102,15 @@ class _Repeat:
         return np.tile(self.rates, (len(counts) // len(self.rates), 1, 1))
 
 
-def _demo_pictures(folder, pre, test, table) -> list[Path]:
+def _demo_pictures(
+    folder: Path, pre: MtMPretrainer, test: Session, tables: dict[str, pd.DataFrame]
+) -> list[Path]:
     import matplotlib
 
     matplotlib.use("agg")
     from . import plots
 
+    table = tables["MtM"]
     # The busiest region, predicted from the other three.
     target = str(table.groupby("region")["n_spikes"].sum().idxmax())
     others = sorted(set(test.regions) - {target})
@@ -162,6 +119,9 @@ def _demo_pictures(folder, pre, test, table) -> list[Path]:
     figures = {
         "scores.png": plots.plot_scores(table).figure,
         "regions.png": plots.plot_regions(table).figure,
+        "psth_and_model.png": plots.plot_comparison(
+            tables["PSTH"], table, labels=("PSTH", "MtM")
+        ).figure,
         "history.png": plots.plot_history(pre.history_).figure,
         f"{target}_from_other_regions.png": plots.plot_rates(
             inside.counts, translated, true_rates=inside.rates, bin_width=inside.bin_width
@@ -173,14 +133,13 @@ def _demo_pictures(folder, pre, test, table) -> list[Path]:
 
 
 def _pretrain(options: argparse.Namespace) -> None:
-    from ._checkpoint import check_new_folder
     from ._validation import check_fraction
     from .pretrainer import MtMPretrainer
 
-    check_new_folder(options.out, caller="pretrain")
+    _check_new(options.out, "--out", caller="pretrain")
     check_fraction("--test-fraction", options.test_fraction, caller="pretrain")
     sessions = _read(options.files)
-    train, test = zip(*(_split(s, options.test_fraction) for s in sessions), strict=True)
+    splits = [_split(s, options.test_fraction, caller="pretrain") for s in sessions]
     pre = MtMPretrainer(
         max_epochs=options.epochs,
         random_state=options.random_state,
@@ -188,45 +147,66 @@ def _pretrain(options: argparse.Namespace) -> None:
         ignore_regions=tuple(options.ignore_regions),
         verbose=1,
     )
-    pre.fit(list(train))
+    pre.fit([session[train] for session, (train, _) in zip(sessions, splits, strict=True)])
     pre.save(options.out)
     print(f"Saved the model to {options.out}.")
     if len(pre.excluded_):
         counts = pre.excluded_.groupby(["item", "reason"]).size()
         notes = [f"{n} {item}(s): {reason}" for (item, reason), n in counts.items()]
         print("Left out: " + "; ".join(notes))
-    tested = [s for s in test if len(s)]
+    tested = [s[test] for s, (_, test) in zip(sessions, splits, strict=True) if len(test)]
     if tested:
         _print_scores({"MtM": pre.evaluate(tested)}, "Bits per spike on held-out trials")
 
 
 def _evaluate(options: argparse.Namespace) -> None:
+    from ._validation import check_choice, check_fraction
+    from .evaluation import TASKS
     from .persistence import load
 
-    if options.csv is not None and options.csv.exists():
-        raise InvalidInputError(f"evaluate: {options.csv} exists; choose another file.")
+    if options.csv is not None:
+        _check_new(options.csv, "--csv", caller="evaluate")
+    if options.tasks is not None:
+        for task in options.tasks:
+            check_choice("--tasks", task, TASKS, caller="evaluate")
     pre = load(options.model)
-    table = pre.evaluate(_read(options.files), tasks=options.tasks)
+    sessions = _read(options.files)
+    if options.test_fraction is not None:
+        check_fraction("--test-fraction", options.test_fraction, caller="evaluate")
+        splits = [_split(s, options.test_fraction, caller="evaluate") for s in sessions]
+        if not all(len(test) for _, test in splits):
+            raise InvalidInputError(
+                f"evaluate: --test-fraction {options.test_fraction} holds out no trial; expected "
+                "the fraction that pretrain was given."
+            )
+        sessions = [session[test] for session, (_, test) in zip(sessions, splits, strict=True)]
+    table = pre.evaluate(sessions, tasks=options.tasks)
     _print_scores({"MtM": table}, "Bits per spike, mean over neurons")
     if options.csv is not None:
+        options.csv.parent.mkdir(parents=True, exist_ok=True)
         table.to_csv(options.csv, index=False)
         print(f"Wrote {options.csv}")
 
 
-def _read(files: Sequence[str]) -> list:
+def _read(files: Sequence[str]) -> list[Session]:
     from .datasets.npz import load_npz
 
     return [load_npz(path) for path in files]
 
 
-def _split(session, fraction: float):
-    """Hold trials out for testing, the same ones for the same number of trials."""
+def _split(session: Session, fraction: float, *, caller: str) -> tuple[np.ndarray, np.ndarray]:
+    """Give training and test trials, the same ones for the same number of trials."""
     order = np.random.default_rng(0).permutation(len(session))
     n_test = round(fraction * len(session))
-    return session[np.sort(order[n_test:])], session[np.sort(order[:n_test])]
+    if n_test == len(session):
+        raise InvalidInputError(
+            f"{caller}: --test-fraction {fraction} leaves none of the {n_test} trials of session "
+            f"{session.session_id!r} to fit; expected less."
+        )
+    return np.sort(order[n_test:]), np.sort(order[:n_test])
 
 
-def _print_scores(tables: dict, title: str) -> None:
+def _print_scores(tables: dict[str, pd.DataFrame], title: str) -> None:
     import pandas as pd
     from rich.console import Console
     from rich.table import Table
@@ -248,6 +228,15 @@ def _print_scores(tables: dict, title: str) -> None:
     Console(width=100).print(shown)
 
 
-def _refuse_existing(folder: Path, overwrite: bool) -> None:
-    if folder.exists() and not overwrite:
-        raise InvalidInputError(f"demo: {folder} exists; choose another --out or pass --overwrite.")
+def _check_new(path: Path, option: str, *, caller: str, overwrite: bool = False) -> None:
+    """Refuse, before any work, a place where the results could not be written."""
+    if overwrite and path.is_dir():
+        return
+    if path.exists():
+        cure = " or pass --overwrite" if caller == "demo" and path.is_dir() else ""
+        raise InvalidInputError(f"{caller}: {path} exists; choose another {option}{cure}.")
+    parent = next(p for p in path.absolute().parents if p.exists())
+    if not parent.is_dir() or not os.access(parent, os.W_OK):
+        raise InvalidInputError(
+            f"{caller}: {parent} cannot be written to; choose another {option}."
+        )

@@ -6,6 +6,7 @@ matplotlib is the extra ``plots``.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,8 @@ import pandas as pd
 from ._errors import InvalidInputError
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -44,12 +47,14 @@ def plot_scores(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     Axes
     """
     _need(table, ("task", "bps"), "plot_scores")
-    ax = _axes(ax)
+    ax = _axes(ax, "plot_scores")
     rng = np.random.default_rng(0)
     tasks = list(dict.fromkeys(table["task"]))
     for i, task in enumerate(tasks):
         bps = table.loc[table["task"] == task, "bps"].dropna().to_numpy()
         colour = COLOURS[i % len(COLOURS)]
+        if not len(bps):
+            continue
         ax.scatter(i + rng.uniform(-0.25, 0.25, len(bps)), bps, s=8, alpha=0.4, color=colour)
         ax.hlines(bps.mean(), i - 0.35, i + 0.35, color="black", lw=2)
         ax.annotate(f"{bps.mean():.3f}", (i + 0.37, bps.mean()), va="center", fontsize=9)
@@ -57,16 +62,30 @@ def plot_scores(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     ax.set_xticks(range(len(tasks)), [LABELS.get(t, t) for t in tasks])
     ax.set_xlim(-0.6, len(tasks) - 0.1)
     # A few hardly active neurons score far below zero and would flatten all others.
-    ax.set_ylim(np.nanpercentile(table["bps"], 1) - 0.1, table["bps"].max() + 0.1)
+    known = table["bps"].dropna()
+    if len(known):
+        ax.set_ylim(np.percentile(known, 1) - 0.1, known.max() + 0.1)
     ax.set_ylabel("bits per spike")
     ax.set_title("Each dot a neuron, each bar a mean")
     return ax
 
 
 def plot_regions(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """Draw mean bits per spike by region and task, with standard errors over neurons."""
+    """Draw mean bits per spike by region and task, with standard errors over neurons.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of :func:`neuromask.evaluate`.
+    ax : Axes, optional
+        Where to draw.
+
+    Returns
+    -------
+    Axes
+    """
     _need(table, ("task", "region", "bps"), "plot_regions")
-    ax = _axes(ax)
+    ax = _axes(ax, "plot_regions")
     tasks = list(dict.fromkeys(table["task"]))
     regions = sorted(table["region"].dropna().unique())
     for i, task in enumerate(tasks):
@@ -88,17 +107,31 @@ def plot_regions(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
 
 
 def plot_history(history: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """Draw the validation bits per spike of each scheme over epochs (``history_``)."""
-    _need(history, ("epoch",), "plot_history")
-    ax = _axes(ax)
+    """Draw the validation bits per spike of each scheme over epochs.
+
+    Parameters
+    ----------
+    history : DataFrame
+        ``history_`` of a fitted :class:`neuromask.MtMPretrainer`.
+    ax : Axes, optional
+        Where to draw.
+
+    Returns
+    -------
+    Axes
+        A dotted line marks the epoch whose weights were kept.
+    """
+    _need(history, ("epoch", "val_bps"), "plot_history")
+    ax = _axes(ax, "plot_history")
     columns = [c for c in history.columns if c.startswith("val_bps_")]
     for i, column in enumerate(columns):
         known = history[history[column].notna()]
         name = column.removeprefix("val_bps_")
         ax.plot(known["epoch"], known[column], color=COLOURS[i % len(COLOURS)], label=name)
-    if columns:
+    if history["val_bps"].notna().any():
         best = history.loc[history["val_bps"].idxmax(), "epoch"]
         ax.axvline(best, color="grey", lw=0.8, ls=":", label="kept")
+    if ax.get_legend_handles_labels()[0]:
         ax.legend(frameon=False)
     ax.set_xlabel("epoch")
     ax.set_ylabel("validation bits per spike")
@@ -110,11 +143,13 @@ def plot_rates(
     rates: Any,
     *,
     true_rates: Any = None,
-    neurons: Any = None,
+    neurons: Sequence[int] | None = None,
     trial: int = 0,
     bin_width: float | None = None,
 ) -> Figure:
-    """Draw observed counts and predicted rates of some neurons: one trial, and the PSTH.
+    """Draw observed counts and predicted rates of some neurons.
+
+    The upper row is one trial, the lower row the mean over trials (the PSTH).
 
     Parameters
     ----------
@@ -133,35 +168,51 @@ def plot_rates(
     -------
     Figure
     """
-    import matplotlib.pyplot as plt
-
+    plt = need_matplotlib("plot_rates")
     counts, rates = np.asarray(counts), np.asarray(rates)
+    truth = None if true_rates is None else np.asarray(true_rates)
+    if truth is not None and truth.shape != counts.shape:
+        raise InvalidInputError(
+            f"plot_rates: counts has shape {counts.shape} and true_rates {truth.shape}; expected "
+            "the same (trials, time, neurons)."
+        )
     if counts.shape != rates.shape or counts.ndim != 3:
         raise InvalidInputError(
             f"plot_rates: counts has shape {counts.shape} and rates {rates.shape}; expected the "
             "same (trials, time, neurons)."
         )
-    neurons = np.argsort(-counts.mean((0, 1)))[:4] if neurons is None else neurons
-    time = np.arange(counts.shape[1]) * (bin_width or 1)
-    scale = 1 / (bin_width or 1)
+    n_trials, n_time, n_neurons = counts.shape
+    if not 0 <= trial < n_trials:
+        raise InvalidInputError(
+            f"plot_rates: trial={trial}; expected one of the {n_trials} trials, 0 to {n_trials - 1}."
+        )
+    neurons = np.argsort(-counts.mean((0, 1)))[:4] if neurons is None else np.asarray(neurons)
+    if not len(neurons) or min(neurons) < 0 or max(neurons) >= n_neurons:
+        raise InvalidInputError(
+            f"plot_rates: neurons={list(neurons)}; expected numbers from 0 to {n_neurons - 1}."
+        )
+    width = bin_width or 1
+    time = (np.arange(n_time) + 0.5) * width  # centres of bins
+    scale = 1 / width
     figure, axes = plt.subplots(
         2, len(neurons), figsize=(3 * len(neurons), 4.5), sharex=True, squeeze=False
     )
     for column, n in zip(axes.T, neurons, strict=True):
-        column[0].bar(time, counts[trial, :, n] * scale, width=time[1], color="lightgrey")
+        column[0].bar(time, counts[trial, :, n] * scale, width=width, color="lightgrey")
         column[0].plot(time, rates[trial, :, n] * scale, color=COLOURS[0])
         column[1].plot(time, counts[:, :, n].mean(0) * scale, color="grey", label="observed")
         column[1].plot(time, rates[:, :, n].mean(0) * scale, color=COLOURS[0], label="predicted")
-        if true_rates is not None:
-            truth = np.asarray(true_rates)[trial, :, n]
-            column[0].plot(time, truth * scale, color=COLOURS[5], ls="--", label="true rate")
+        if truth is not None:
+            column[0].plot(
+                time, truth[trial, :, n] * scale, color=COLOURS[5], ls="--", label="true rate"
+            )
         column[0].set_title(f"neuron {n}")
         column[1].set_xlabel("time (s)" if bin_width else "bin")
     unit = "Hz" if bin_width else "counts"
     axes[0, 0].set_ylabel(f"trial {trial} ({unit})")
     axes[1, 0].set_ylabel(f"PSTH ({unit})")
     axes[1, 0].legend(frameon=False, fontsize=8)
-    if true_rates is not None:
+    if truth is not None:
         axes[0, 0].legend(frameon=False, fontsize=8)
     figure.tight_layout()
     return figure
@@ -174,16 +225,36 @@ def plot_comparison(
     labels: tuple[str, str] = ("a", "b"),
     ax: Axes | None = None,
 ) -> Axes:
-    """Scatter two tables of :func:`neuromask.evaluate`, paired by session, task and neuron."""
+    """Scatter the bits per spike of two models, paired by session, task and neuron.
+
+    Parameters
+    ----------
+    table_a, table_b : DataFrame
+        Of :func:`neuromask.evaluate`, for the horizontal and the vertical axis.
+    labels : tuple of str, default=("a", "b")
+        Names of the two models.
+    ax : Axes, optional
+        Where to draw.
+
+    Returns
+    -------
+    Axes
+        Dots above the diagonal are neurons that `table_b` predicts better.
+    """
     for table in (table_a, table_b):
         _need(table, ("session", "task", "neuron", "bps"), "plot_comparison")
-    ax = _axes(ax)
+    ax = _axes(ax, "plot_comparison")
     both = table_a.merge(table_b, on=["session", "task", "neuron"], suffixes=("_a", "_b"))
     for i, (task, part) in enumerate(both.groupby("task", sort=False)):
         colour = COLOURS[i % len(COLOURS)]
         label = LABELS.get(task, task)
         ax.scatter(part["bps_a"], part["bps_b"], s=8, alpha=0.4, color=colour, label=label)
     known = both[["bps_a", "bps_b"]].dropna()
+    if not len(both):
+        raise InvalidInputError(
+            "plot_comparison: the tables have no session, task and neuron in common; expected "
+            "scores of the same recordings."
+        )
     low, high = np.percentile(known, [1, 99.5]) if len(known) else (0, 1)
     ax.plot([low, high], [low, high], color="grey", lw=0.8, ls=":")
     ax.set_xlim(low, high)
@@ -194,14 +265,21 @@ def plot_comparison(
     return ax
 
 
-def _axes(ax: Axes | None) -> Axes:
+def _axes(ax: Axes | None, caller: str) -> Axes:
     if ax is not None:
         return ax
+    return need_matplotlib(caller).subplots(layout="constrained")[1]
+
+
+def need_matplotlib(caller: str) -> ModuleType:
+    """Give ``matplotlib.pyplot``, or say which extra brings it."""
     try:
         import matplotlib.pyplot as plt
     except ImportError as error:
-        raise ImportError("Plots need matplotlib: pip install 'neuromask[plots]'.") from error
-    return plt.subplots(layout="constrained")[1]
+        raise ImportError(
+            f"{caller}: matplotlib is not installed. Run: pip install 'neuromask[plots]'"
+        ) from error
+    return plt
 
 
 def _need(table: pd.DataFrame, columns: tuple[str, ...], caller: str) -> None:

@@ -1,3 +1,7 @@
+import subprocess
+import sys
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
@@ -44,7 +48,8 @@ def test_demo_makes_its_table_and_pictures(tmp_path, capsys):
     for row in ("mean rate", "PSTH", "MtM", "true rates (ceiling)"):
         assert row in out
     names = {p.name for p in out_folder.iterdir()}
-    assert {"scores.csv", "scores.png", "regions.png", "history.png"} <= names
+    assert {"scores.csv", "scores.png", "regions.png", "history.png", "psth_and_model.png"} <= names
+    assert str(out_folder) in out.replace("\n", "")
     assert any("from_other_regions" in name for name in names)
     status, _, err = run(capsys, *arguments)
     assert status == 2
@@ -55,12 +60,20 @@ def test_errors_are_one_line_and_nothing_is_written(recordings, tmp_path, capsys
     before = sorted(tmp_path.iterdir())
     for arguments, message in [
         (("pretrain", tmp_path / "none.npz", "--out", tmp_path / "m"), "there is no file"),
-        (("pretrain", recordings[0], "--out", tmp_path), "exists; choose another folder"),
+        (("pretrain", recordings[0], "--out", tmp_path), "exists; choose another --out"),
         (("pretrain", recordings[0], recordings[0], "--out", tmp_path / "m"), "share the session"),
         (("pretrain", recordings[0], "--out", tmp_path / "m", "--test-fraction", 1), "test-fract"),
         (("pretrain", recordings[0], "--out", tmp_path / "m", "--device", "abacus"), "device="),
+        (
+            ("pretrain", recordings[0], "--out", tmp_path / "m", "--test-fraction", 0.99),
+            "leaves no",
+        ),
+        (("pretrain", recordings[0], "--out", tmp_path / "m", "--epochs", 0), "max_epochs=0"),
+        (("pretrain", recordings[0], "--out", Path(recordings[0]) / "m"), "cannot be written to"),
         (("evaluate", tmp_path, recordings[0]), "there is no model.json"),
+        (("evaluate", tmp_path, recordings[0], "--tasks", "cosmoothing"), "Did you mean 'co_smo"),
         (("demo", "--out", tmp_path / "d", "--trials", 3), "at least 20"),
+        (("demo", "--out", recordings[0], "--overwrite"), "exists; choose another --out."),
     ]:
         status, _, err = run(capsys, *arguments)
         assert status == 2
@@ -70,6 +83,94 @@ def test_errors_are_one_line_and_nothing_is_written(recordings, tmp_path, capsys
     assert sorted(tmp_path.iterdir()) == before
     with pytest.raises(ValueError, match="there is no file"):
         main(["--debug", "pretrain", "none.npz", "--out", str(tmp_path / "m")])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "COMMAND. See neuromask --help."),
+        (["pretrian"], "invalid choice: 'pretrian'"),
+        (["pretrain"], "FILE, --out. See neuromask pretrain --help."),
+        (["demo", "--epochs", "many"], "invalid int value: 'many'"),
+    ],
+)
+def test_wrong_arguments_are_one_line_too(arguments, message, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    err = capsys.readouterr().err
+    assert stopped.value.code == 2
+    assert err.startswith("neuromask: error: ")
+    assert message in err
+    assert err.count("\n") == 1
+
+
+def test_unexpected_errors_show_their_trace_only_when_asked(tmp_path, capsys, monkeypatch):
+    def fail(*_, **__):
+        raise RuntimeError("out of\nmemory")
+
+    monkeypatch.setattr("neuromask.datasets.simulate.simulate", fail)
+    status, _, err = run(capsys, "demo", "--out", tmp_path / "d")
+    assert status == 2
+    assert err == ("neuromask: error: RuntimeError: out of memory. Add --debug to see where.\n")
+    with pytest.raises(RuntimeError, match="out of"):
+        main(["demo", "--out", str(tmp_path / "d"), "--debug"])
+    monkeypatch.setattr("neuromask.datasets.simulate.simulate", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        main(["--debug", "demo", "--out", str(tmp_path / "d")])
+
+
+def test_an_interrupted_command_stops_quietly(tmp_path, capsys, monkeypatch):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("neuromask.datasets.simulate.simulate", interrupt)
+    status, _, err = run(capsys, "demo", "--out", tmp_path / "d")
+    assert (status, err) == (130, "neuromask: stopped\n")
+
+
+def test_demo_asks_for_matplotlib_before_any_work(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
+    status, out, err = run(capsys, "demo", "--out", tmp_path / "d")
+    assert (status, out) == (2, "")
+    assert "neuromask[plots]" in err
+
+
+def test_only_the_trials_that_pretrain_held_out_are_scored(recordings, tmp_path, capsys):
+    model, csv = tmp_path / "model", tmp_path / "new" / "scores.csv"
+    fit = ("pretrain", recordings[0], "--out", model, "--epochs", 1, "--test-fraction", 0.25)
+    _, fitted, _ = run(capsys, *fit)
+    score = ("evaluate", model, recordings[0], "--test-fraction", 0.25)
+    _, scored, _ = run(capsys, *score, "--csv", csv)
+    assert csv.is_file()
+    row = [line for line in fitted.splitlines() if "MtM" in line]
+    assert len(row) == 1
+    assert row[0] in scored
+    status, _, err = run(capsys, "evaluate", model, recordings[0], "--test-fraction", 0)
+    assert status == 2
+    assert "holds out no trial" in err
+
+
+def test_pretrain_on_all_trials_scores_none(recordings, tmp_path, capsys):
+    arguments = ("--out", tmp_path / "m", "--epochs", 1, "--test-fraction", 0)
+    status, out, _ = run(capsys, "pretrain", recordings[0], *arguments)
+    assert status == 0
+    assert "held-out" not in out
+
+
+def test_the_module_is_the_command():
+    done = subprocess.run(
+        [sys.executable, "-m", "neuromask", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"neuromask {nm.__version__}\n"
+
+
+@pytest.mark.parametrize("command", ["demo", "pretrain", "evaluate"])
+def test_each_command_shows_examples_and_defaults(command, capsys):
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    out = capsys.readouterr().out
+    assert f"examples:\n  neuromask {command}" in out
+    assert command == "evaluate" or "(default: " in out
 
 
 def test_help_teaches(capsys):

@@ -5,16 +5,30 @@ import pytest
 
 import neuromask
 
+HEAVY = {"torch", "one", "iblatlas", "matplotlib", "sklearn", "pandas", "scipy", "rich"}
+
+
+def loaded_by(code, heavy):
+    """Give the heavy modules that code loads in a fresh interpreter, which must print nothing."""
+    code = f"import sys\n{code}\nloaded = sorted({heavy!r} & set(sys.modules)); print(loaded)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    return done.stdout
+
 
 def test_import_is_light_and_silent():
-    code = (
-        "import sys, neuromask; "
-        "heavy = {'torch', 'one', 'matplotlib', 'sklearn', 'pandas'} & set(sys.modules); "
-        "print(sorted(heavy))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n"
-    assert done.stderr == ""
+    assert loaded_by("import neuromask", HEAVY) == "[]\n"
+
+
+def test_torch_is_loaded_on_first_use():
+    code = "import neuromask\nneuromask.Session, neuromask.simulate, neuromask.bits_per_spike"
+    assert loaded_by(code, {"torch", "matplotlib", "one"}) == "[]\n"
+    assert loaded_by("import neuromask\nneuromask.MtMPretrainer", {"torch"}) == "['torch']\n"
+
+
+def test_plots_and_command_line_load_matplotlib_only_to_draw():
+    for module in ("plots", "cli", "pretrainer"):
+        assert loaded_by(f"import neuromask.{module}", {"matplotlib", "one"}) == "[]\n"
 
 
 def test_public_names_exist_and_are_documented():

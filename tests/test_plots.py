@@ -1,3 +1,5 @@
+import sys
+
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
@@ -57,6 +59,58 @@ def test_comparison_pairs_neurons(table):
         known = points.get_offsets()
         known = known[~np.isnan(known).any(1)]
         np.testing.assert_array_equal(known[:, 0], known[:, 1])
+
+
+def test_comparison_of_different_recordings_is_refused(table):
+    with pytest.raises(InvalidInputError, match="no session, task and neuron in common"):
+        plots.plot_comparison(table, table.assign(session="another"))
+
+
+def test_silent_neurons_and_unscored_histories_are_drawn(table, pre):
+    silent = table.assign(bps=table["bps"].where(table["task"] != "inter_region"))
+    assert len(plots.plot_scores(silent).texts) == 3
+    plots.plot_scores(table.assign(bps=np.nan))
+    plots.plot_regions(silent)
+    plots.plot_comparison(silent, table)
+    plots.plot_history(pre.history_.assign(val_bps=np.nan))
+
+
+def test_everything_draws_where_asked(table, pre):
+    figure, axes = plt.subplots(3)
+    assert plots.plot_scores(table, ax=axes[0]) is axes[0]
+    assert plots.plot_regions(table, ax=axes[1]) is axes[1]
+    assert plots.plot_history(pre.history_, ax=axes[2]) is axes[2]
+    assert plt.get_fignums() == [figure.number]
+
+
+def test_rates_are_in_hertz_at_the_centres_of_bins(session):
+    figure = plots.plot_rates(session.counts, session.rates, neurons=[2], bin_width=0.02)
+    line = figure.axes[1].get_lines()[1]
+    np.testing.assert_allclose(line.get_xdata()[:2], [0.01, 0.03])
+    np.testing.assert_allclose(line.get_ydata(), session.rates[:, :, 2].mean(0) / 0.02)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"trial": 48}, "trial=48; expected one of the 48 trials"),
+        ({"neurons": [15]}, "expected numbers from 0 to 14"),
+        ({"neurons": []}, "expected numbers from 0 to 14"),
+        ({"true_rates": np.ones((2, 2))}, "and true_rates"),
+    ],
+)
+def test_rates_of_what_is_not_there_are_refused(session, parameters, message):
+    with pytest.raises(InvalidInputError, match=message):
+        plots.plot_rates(session.counts, session.rates, **parameters)
+
+
+def test_without_matplotlib_the_extra_is_named(session, monkeypatch):
+    table = pd.DataFrame({"task": ["co_smoothing"], "bps": [0.1]})
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
+    with pytest.raises(ImportError, match=r"plot_scores: .*neuromask\[plots\]"):
+        plots.plot_scores(table)
+    with pytest.raises(ImportError, match=r"plot_rates: .*neuromask\[plots\]"):
+        plots.plot_rates(session.counts, session.rates)
 
 
 def test_a_wrong_table_is_named(table):

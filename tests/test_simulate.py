@@ -63,10 +63,76 @@ def test_sessions_differ_and_repeat():
     assert (np.random.get_state()[1] == state).all()
 
 
-def test_bad_parameters():
-    with pytest.raises(InvalidInputError, match="n_trials=0"):
-        nm.simulate(0)
-    with pytest.raises(InvalidInputError, match="private=1.0"):
-        nm.simulate(private=1.0)
-    with pytest.raises(InvalidInputError, match="different names"):
-        nm.simulate(regions=("A", "A"))
+def test_sessions_share_their_couplings_but_not_their_neurons():
+    sessions = nm.simulate(200, n_sessions=2, delay=0, private=0.0, random_state=3)
+
+    def answer(session):
+        """Stimulus response of each region, as a distance between the mean log-rates."""
+        logs = np.log(session.rates).mean(1)
+        side = session.trials["stimulus"].to_numpy() > 0
+        return logs[side].mean(0) - logs[~side].mean(0)
+
+    a, b = (answer(s) for s in sessions)
+    assert not np.allclose(a, b, atol=0.1)
+    spread = [np.abs(x).mean() for x in (a, b)]
+    assert spread[0] == pytest.approx(spread[1], rel=0.3)
+    alone = nm.simulate(200, n_sessions=1, delay=0, private=0.0, random_state=3)
+    np.testing.assert_array_equal(alone[0].counts, sessions[0].counts)
+
+
+def test_mean_rates_are_spread_like_a_log_normal():
+    s = nm.simulate(60, n_neurons=400, random_state=0)
+    hertz = s.rates.mean((0, 1)) / s.bin_width
+    assert 4.5 < np.median(hertz) < 8
+    assert hertz.mean() > 1.1 * np.median(hertz)
+    assert 0.6 < np.log(hertz).std() < 0.9
+
+
+def test_the_true_rates_are_worth_knowing():
+    s = nm.simulate(200, random_state=0)
+    bps = nm.bits_per_spike(s.counts, s.rates)
+    assert 0.2 < np.nanmean(bps) < 1.0
+
+
+def test_latents_are_smooth_on_the_given_time():
+    s = nm.simulate(200, timescale=5.0, random_state=0)
+    logs = np.log(s.rates)
+    # Remove what the stimulus evokes; the kernel's width then sets the correlation over lags.
+    for side in (-1, 1):
+        chosen = (s.trials["stimulus"] == side).to_numpy()
+        logs[chosen] -= logs[chosen].mean(0)
+    for lag in (2, 5, 10):
+        found = (logs[:, lag:] * logs[:, :-lag]).mean() / (logs**2).mean()
+        assert found == pytest.approx(np.exp(-(lag**2) / (4 * 5.0**2)), abs=0.05)
+
+
+def test_generators_are_random_states():
+    a = nm.simulate(5, random_state=np.random.default_rng(0))
+    b = nm.simulate(5, random_state=np.random.default_rng(0))
+    np.testing.assert_array_equal(a.counts, b.counts)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"n_trials": 0}, "n_trials=0; expected at least 1"),
+        ({"n_trials": 2.5}, "n_trials=2.5; expected a whole number"),
+        ({"n_sessions": 0}, "n_sessions=0; expected at least 1"),
+        ({"n_time": 1}, "n_time=1; expected at least 2"),
+        ({"n_latents": 0}, "n_latents=0"),
+        ({"delay": -1}, "delay=-1; expected at least 0"),
+        ({"private": 1.0}, "private=1.0"),
+        ({"timescale": float("nan")}, "timescale=nan"),
+        ({"strength": 100.0}, "strength=100.0"),
+        ({"mean_rate": 50.0}, "mean_rate=50.0"),
+        ({"bin_width": -0.02}, "bin_width=-0.02"),
+        ({"regions": ("A", "A")}, "expected different names"),
+        ({"regions": ("A", "B"), "n_neurons": 1}, "at least one neuron in each"),
+        ({"regions": "VISp"}, "expected a sequence of names"),
+        ({"regions": ()}, "expected a sequence of names"),
+        ({"random_state": -1}, "expected a non-negative int"),
+    ],
+)
+def test_bad_parameters(parameters, message):
+    with pytest.raises(InvalidInputError, match=message):
+        nm.simulate(**parameters)

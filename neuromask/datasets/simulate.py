@@ -14,6 +14,8 @@ from ..session import Session
 
 __all__ = ["simulate"]
 
+RATE_RANGE = (0.5, 30.0)  # Hz, of neurons' mean rates
+
 
 def simulate(
     n_trials: int = 400,
@@ -43,7 +45,7 @@ def simulate(
     n_trials : int, default=400
         Trials per session.
     n_sessions : int, optional
-        Number of sessions, each of another animal with its own neurons and trials but the same
+        Number of sessions in a list, each of another animal with its own neurons and trials but the same
         dynamics and couplings between regions. By default one session is returned, not a list.
     n_time : int, default=50
         Bins per trial.
@@ -62,7 +64,7 @@ def simulate(
     strength : float, default=1
         Standard deviation of the neurons' log-rates over time.
     mean_rate : float, default=6
-        Median over neurons of the mean rate in Hz; rates are log-normal and lie in 0.5-30 Hz.
+        Median over neurons of the mean rate in Hz; mean rates are log-normal, clipped to 0.5-30 Hz.
     bin_width : float, default=0.02
         Seconds per bin.
     random_state : int, numpy generator or None, default=0
@@ -71,7 +73,7 @@ def simulate(
     Returns
     -------
     Session or list of Session
-        With true expected counts in `rates`, ``trials["stimulus"]`` and ``trials["choice"]`` (-1 or
+        Named ``"sim-0"``, ``"sim-1"``, ... of subjects ``"mouse-0"``, ``"mouse-1"``, ..., with true expected counts in `rates`, ``trials["stimulus"]`` and ``trials["choice"]`` (-1 or
         1), and ``signals["whisker"]`` (trials, time).
 
     Raises
@@ -85,24 +87,15 @@ def simulate(
     >>> session.shape, session.rates.shape
     ((20, 30, 8), (20, 30, 8))
     """
-    caller = "simulate"
-    sizes = {"n_trials": n_trials, "n_time": n_time, "n_neurons": n_neurons, "n_latents": n_latents}
-    for name, value in sizes.items():
-        check_positive_int(name, value, caller=caller)
-    check_positive_int("delay", delay, caller=caller, minimum=0)
-    check_fraction("private", private, caller=caller)
-    for name, value in {
-        "timescale": timescale,
-        "strength": strength,
-        "mean_rate": mean_rate,
-        "bin_width": bin_width,
-    }.items():
-        check_fraction(name, value, caller=caller, low=1e-6, high=1e6)
-    if not len(regions) or len(set(regions)) < len(regions) or n_neurons < len(regions):
-        raise InvalidInputError(
-            f"simulate: regions={list(regions)!r} for {n_neurons} neurons; expected different "
-            "names and at least one neuron in each."
-        )
+    _check_parameters(
+        n_trials, n_sessions, n_time, n_neurons, regions, n_latents, private, delay, timescale
+    )
+    for name, value, low, high in (
+        ("strength", strength, 1e-3, 5),
+        ("mean_rate", mean_rate, *RATE_RANGE),
+        ("bin_width", bin_width, 1e-4, 1),
+    ):
+        check_fraction(name, value, caller="simulate", low=low, high=high)
     rng = random_streams(random_state).numpy("init")
     n_regions = len(regions)
     # One animal's couplings hold for all, which is what pretraining on many can learn.
@@ -125,7 +118,7 @@ def simulate(
             activity = np.sqrt(1 - private) * shared + np.sqrt(private) * own
             drive[:, :, region == r] = activity @ weights[region == r].T
         drive *= strength / drive.std((0, 1))
-        hertz = np.exp(np.log(mean_rate) + 0.8 * rng.normal(size=n_neurons)).clip(0.5, 30)
+        hertz = np.exp(np.log(mean_rate) + 0.8 * rng.normal(size=n_neurons)).clip(*RATE_RANGE)
         rates = np.exp(drive)
         rates *= hertz * bin_width / rates.mean((0, 1))
         first = latents[:, delay * (n_regions - 1) :]
@@ -149,7 +142,51 @@ def simulate(
     return sessions[0] if n_sessions is None else sessions
 
 
-def _latents(rng, n_trials, n_time, n_latents, response, timescale, extra):
+def _check_parameters(
+    n_trials: int,
+    n_sessions: int | None,
+    n_time: int,
+    n_neurons: int,
+    regions: Sequence[str],
+    n_latents: int,
+    private: float,
+    delay: int,
+    timescale: float,
+) -> None:
+    for name, value, minimum in (
+        ("n_trials", n_trials, 1),
+        ("n_sessions", 1 if n_sessions is None else n_sessions, 1),
+        ("n_time", n_time, 2),  # one bin alone has no dynamics
+        ("n_neurons", n_neurons, 1),
+        ("n_latents", n_latents, 1),
+        ("delay", delay, 0),
+    ):
+        check_positive_int(name, value, caller="simulate", minimum=minimum)
+    check_fraction("private", private, caller="simulate")
+    # Below half a bin the kernel is a single bin, whatever its width.
+    check_fraction("timescale", timescale, caller="simulate", low=0.5, high=1000)
+    names = [regions] if isinstance(regions, str) else list(regions)
+    if isinstance(regions, str) or not names or not all(isinstance(n, str) and n for n in names):
+        raise InvalidInputError(
+            f"simulate: regions={regions!r}; expected a sequence of names. Write "
+            'regions=("VISp", "CA1").'
+        )
+    if len(set(names)) < len(names) or n_neurons < len(names):
+        raise InvalidInputError(
+            f"simulate: regions={names!r} for {n_neurons} neurons; expected different names and "
+            "at least one neuron in each."
+        )
+
+
+def _latents(
+    rng: np.random.Generator,
+    n_trials: int,
+    n_time: int,
+    n_latents: int,
+    response: np.ndarray,
+    timescale: float,
+    extra: int,
+) -> tuple[np.ndarray, np.ndarray]:
     """Draw shared latents (trials, extra + time, latents) that answer a stimulus of either sign."""
     length = n_time + extra
     noise = _smooth_noise(rng, n_trials, length, n_latents, timescale)
@@ -161,7 +198,9 @@ def _latents(rng, n_trials, n_time, n_latents, response, timescale, extra):
     return noise + evoked, stimulus
 
 
-def _smooth_noise(rng, n_trials, n_time, n_latents, timescale):
+def _smooth_noise(
+    rng: np.random.Generator, n_trials: int, n_time: int, n_latents: int, timescale: float
+) -> np.ndarray:
     """Gaussian noise of unit variance, smooth over time."""
     pad = int(4 * timescale)
     noise = rng.normal(size=(n_trials, n_time + 2 * pad, n_latents))
