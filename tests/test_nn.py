@@ -135,6 +135,15 @@ def test_kernels_reach_for_what_is_seen():
     torch.testing.assert_close(full.sum(1)[:5], torch.ones(5), atol=1e-2, rtol=0)
 
 
+def test_kernels_look_back_by_their_lag():
+    seen, full = torch.ones(1, 12, dtype=torch.bool), torch.tensor([False])
+    back, ahead = KernelBank((2.0, 2.0), 12, (3.0, -3.0)).averaging(seen, full)[0]
+    assert back[6].argmax() == 3
+    assert ahead[6].argmax() == 9
+    causal = KernelBank((2.0, 2.0), 12, (3.0, -3.0)).averaging(seen, ~full)[0]
+    assert (causal.triu(1) == 0).all()
+
+
 def test_statistics_are_numpys():
     counts = np.random.default_rng(0).poisson(2, (30, 5, 4)).astype(np.uint8)
     found = SessionStatistics.of(counts, "x")

@@ -47,6 +47,8 @@ class NDT1Config:
         Rank of the linear path; 0 leaves it out.
     smoothing : float
         Standard deviation, in bins, of the gaussian that smooths the linear path and the tokens.
+    lags : tuple of float
+        Bins by which the linear path's kernels look back, the first of them zero.
     history_widths : tuple of float
         Standard deviations, in bins, of the averages of a neuron's own visible counts.
     dropout, input_dropout, linear_dropout : float
@@ -59,6 +61,7 @@ class NDT1Config:
     expansion: int = 2
     n_linear: int = 48
     smoothing: float = 3.0
+    lags: tuple[float, ...] = (0.0, -5.0, 5.0)
     history_widths: tuple[float, ...] = (2.0, 5.0, 15.0)
     dropout: float = 0.3
     input_dropout: float = 0.2
@@ -99,7 +102,11 @@ class NDT1(nn.Module):
         self.config = config
         dim = config.dim
         self.n_time = max(s.n_time for s in sessions)
-        self.smooth = KernelBank((config.smoothing,), self.n_time)
+        widths = (config.smoothing,) * len(config.lags)
+        self.smooth = KernelBank(widths, self.n_time, config.lags)
+        # Each linear feature learns its own lag, starting from none.
+        centre = torch.tensor(config.lags) == 0
+        self.lag_weights = nn.Parameter(centre[:, None].float().repeat(1, config.n_linear))
         self.history = KernelBank(config.history_widths, self.n_time)
         self.positions = parameter(self.n_time, dim, generator=generator, std=0.1)
         self.prompts = parameter(n_schemes, dim, generator=generator, std=0.1)
@@ -173,7 +180,8 @@ class NDT1(nn.Module):
             [stitch.embedding.expand(n_trials, -1), self.prompts[group.scheme]], 1
         )
         # The logarithm of population activity predicts log-rates, also where it bursts.
-        smoothed = torch.asinh(average(averaging, stitch.linear_in(inputs))[:, 0])
+        lagged = average(averaging, stitch.linear_in(inputs))  # (trials, lags, time, n_linear)
+        smoothed = torch.asinh(torch.einsum("bktf,kf->btf", lagged, self.lag_weights))
         smoothed = smoothed * self.gates[group.scheme, None]  # (trials, time, n_linear)
         own = average(self.history.averaging(seen, group.causal), inputs)
         return _ReadIn(torch.cat([special, tokens], 1), smoothed, own)

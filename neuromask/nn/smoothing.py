@@ -21,13 +21,19 @@ class KernelBank(nn.Module):
         Standard deviations in bins.
     n_time : int
         Longest trial in bins.
+    lags : tuple of float, optional
+        Bins by which each kernel looks back from the present; zero by default.
     """
 
-    def __init__(self, widths: tuple[float, ...], n_time: int) -> None:
+    def __init__(
+        self, widths: tuple[float, ...], n_time: int, lags: tuple[float, ...] | None = None
+    ) -> None:
         super().__init__()
         bins = torch.arange(n_time, dtype=torch.float32)
         lag = bins[:, None] - bins[None, :]  # (to, from)
-        weights = [torch.exp(-0.5 * (lag / width) ** 2) for width in widths]
+        lags = (0.0,) * len(widths) if lags is None else lags
+        pairs = zip(widths, lags, strict=True)
+        weights = [torch.exp(-0.5 * ((lag - centre) / width) ** 2) for width, centre in pairs]
         self.register_buffer("weights", torch.stack(weights), persistent=False)
         self.register_buffer("past", lag >= 0, persistent=False)
 
