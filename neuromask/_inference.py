@@ -53,7 +53,7 @@ class Network:
         """Return features, float32 (trials, time, features), with nothing hidden."""
         hidden = np.broadcast_to(False, counts.shape)
         return self._run(
-            session_id, counts, hidden, 0, lambda group: self.model.features([group])[0]
+            session_id, counts, hidden, 0, lambda group: self.model.states([group])[0].features
         )
 
     @torch.no_grad()

@@ -17,6 +17,7 @@ from ._base import ModelHolder
 from ._batching import SessionTensors
 from ._checkpoint import write_folder
 from ._errors import InvalidInputError, suggest
+from ._pretraining import MaskedPrediction
 from ._progress import fit_progress
 from ._random import random_streams
 from ._recordings import (
@@ -239,9 +240,8 @@ class MtMPretrainer(ModelHolder, ClassNamePrefixFeaturesOutMixin, TransformerMix
             precision=precision,
         )
         with fit_progress(self.verbose, self.max_epochs) as on_epoch:
-            history = train(
-                model, training, validation, sampler, config, streams, on_epoch=on_epoch
-            )
+            objective = MaskedPrediction(model, training, validation, sampler, config, streams)
+            history = train(model, objective, config, streams, on_epoch=on_epoch)
         self.model_ = model
         self.history_ = history
         self.sessions_ = known

@@ -25,6 +25,7 @@ ORDER = [
     "nn.registry",
     "_batching",
     "_training",
+    "_pretraining",
     "_progress",
     "_checkpoint",
     "evaluation",

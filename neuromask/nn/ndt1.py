@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from .layers import TransformerBlock, attention_mask, drop, linear, parameter
 from .smoothing import KernelBank, average
-from .stitching import SessionStatistics, Stitch, TrialGroup
+from .stitching import SessionStatistics, State, Stitch, TrialGroup
 
 __all__ = ["NDT1", "NDT1Config"]
 
@@ -155,16 +155,18 @@ class NDT1(nn.Module):
         list of Tensor, (trials, time, neurons)
             Log of the expected count per bin, float32.
         """
+        return [state.log_rates for state in self.states(groups, generator=generator)]
+
+    def states(
+        self, groups: Sequence[TrialGroup], *, generator: torch.Generator | None = None
+    ) -> list[State]:
+        """Return log-rates as `forward` does, with the features that they are read from."""
         read = [self._read_in(group) for group in groups]
         features = self._features(read, groups, generator)
         return [
-            self.stitch(group.session_id).log_rates(f, own=r.own)
+            State(f, self.stitch(group.session_id).log_rates(f, own=r.own))
             for group, f, r in zip(groups, features, read, strict=True)
         ]
-
-    def features(self, groups: Sequence[TrialGroup]) -> list[Tensor]:
-        """Return what the read-outs read, (trials, time, n_features) for each group."""
-        return self._features([self._read_in(group) for group in groups], groups, None)
 
     def _read_in(self, group: TrialGroup) -> _ReadIn:
         """Turn one session's counts into tokens and the linear path's features."""

@@ -26,7 +26,8 @@ class Backbone:
         Dataclass of its sizes; its field names are checked against the estimator's parameters.
     build : callable
         ``build(config, sessions, n_schemes, generator) -> nn.Module`` whose ``forward(groups, *,
-        generator)`` gives log-rates and whose ``features(groups)`` gives what embeddings pool.
+        generator)`` gives log-rates, whose ``states(groups, *, generator)`` gives those with the
+        features that embeddings pool, and whose ``stitch(session_id)`` holds what is one session's.
     description : str
         One line for documentation.
     """

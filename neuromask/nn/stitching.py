@@ -7,6 +7,7 @@ have nothing in common.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 
 from .layers import linear, parameter
 
-__all__ = ["SessionStatistics", "Stitch", "TrialGroup"]
+__all__ = ["SessionStatistics", "State", "Stitch", "TrialGroup"]
 
 # A neuron silent in training keeps this expected count per bin, so that its log-rate is finite.
 RATE_FLOOR = 1e-4
@@ -78,6 +79,21 @@ class TrialGroup:
     hidden: Tensor
     scheme: Tensor
     causal: Tensor
+
+
+class State(NamedTuple):
+    """What a backbone makes of one group of trials.
+
+    Attributes
+    ----------
+    features : Tensor, (trials, time, n_features)
+        What the read-outs read, and what embeddings pool.
+    log_rates : Tensor of float32, (trials, time, neurons)
+        Logs of the expected counts per bin.
+    """
+
+    features: Tensor
+    log_rates: Tensor
 
 
 class Stitch(nn.Module):

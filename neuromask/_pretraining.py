@@ -1,0 +1,142 @@
+"""What pretraining asks of a network: hidden counts back, scored per masking scheme."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ._batching import MaskedTrials, SessionTensors, mask_trials
+from ._random import RandomStreams
+from ._training import TrainingConfig, autocast
+from .schemes import SchemeSampler
+
+__all__ = ["MaskedPrediction"]
+
+# Validation repeats its trials under fresh masks until it has about this many masked trials, so
+# that the choice of weights is not a matter of a few masks.
+VALIDATION_TRIALS = 256
+
+
+class MaskedPrediction:
+    """Poisson loss of hidden counts, averaged within each scheme and then over schemes.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Backbone; see :class:`neuromask.nn.registry.Backbone` for what it must offer.
+    training, validation : sequence of SessionTensors
+        Sessions' trials; `validation` may be empty.
+    sampler : SchemeSampler
+        Schemes to alternate.
+    config : TrainingConfig
+        How to train.
+    streams : RandomStreams
+        Sources of masks and dropout.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        training: Sequence[SessionTensors],
+        validation: Sequence[SessionTensors],
+        sampler: SchemeSampler,
+        config: TrainingConfig,
+        streams: RandomStreams,
+    ) -> None:
+        self.model = model
+        self.training = training
+        self.validation = validation
+        self.sampler = sampler
+        self.config = config
+        self.streams = streams
+        self.device = training[0].counts.device
+        self.n_trials = [len(session.counts) for session in training]
+        self.masks = streams.torch("masks", self.device.type)
+        self.dropout = streams.torch("dropout", self.device.type)
+
+    def loss(self, batch: Sequence[tuple[int, np.ndarray]]) -> Tensor:
+        """Mask a batch's trials, predict and score what was hidden."""
+        masked = [
+            mask_trials(
+                self.training[i],
+                torch.as_tensor(rows, device=self.device),
+                self.sampler,
+                self.masks,
+            )
+            for i, rows in batch
+        ]
+        with autocast(self.device, self.config.precision):
+            log_rates = self.model([m.group for m in masked], generator=self.dropout)
+        totals = _Totals.zeros(len(self.sampler.schemes), self.device)
+        for part, rates in zip(masked, log_rates, strict=True):
+            totals.add(part, rates, None)
+        return totals.mean_loss()
+
+    @torch.no_grad()
+    def validate(self) -> tuple[float, dict[str, float]] | None:
+        """Score the validation trials under masks that are the same at every call.
+
+        Returns
+        -------
+        (float, dict) or None
+            Bits per spike over the training mean rate, averaged over schemes, and val_loss, val_bps
+            and val_bps_<scheme> for the history.
+        """
+        if not self.validation:
+            return None
+        sampler, device = self.sampler, self.device
+        generator = self.streams.torch("validation", device.type)
+        totals = _Totals.zeros(len(sampler.schemes), device)
+        n_trials = sum(len(s.counts) for s in self.validation)
+        n_repeats = max(1, round(VALIDATION_TRIALS / n_trials))
+        for session in self.validation:
+            null = self.model.stitch(session.session_id).mean.clamp_min(1e-9).log()
+            trials = torch.arange(len(session.counts), device=device).repeat(n_repeats)
+            for rows in trials.split(self.config.batch_size):
+                masked = mask_trials(session, rows, sampler, generator)
+                with autocast(device, self.config.precision):
+                    (log_rates,) = self.model([masked.group])
+                totals.add(masked, log_rates, null)
+        bits = totals.bits_per_spike()
+        score = float(bits[totals.entries > 0].mean())
+        row = {"val_loss": float(totals.mean_loss()), "val_bps": score}
+        for scheme, value in zip(sampler.schemes, bits.tolist(), strict=True):
+            row[f"val_bps_{scheme.name}"] = value
+        return score, row
+
+
+@dataclass
+class _Totals:
+    """Sums over target entries, per scheme."""
+
+    loss: Tensor
+    null_loss: Tensor
+    entries: Tensor
+    spikes: Tensor
+
+    @classmethod
+    def zeros(cls, n_schemes: int, device: torch.device) -> _Totals:
+        return cls(*(torch.zeros(n_schemes, device=device) for _ in range(4)))
+
+    def add(self, masked: MaskedTrials, log_rates: Tensor, null_log_rates: Tensor | None) -> None:
+        target, counts, scheme = masked.target, masked.counts, masked.group.scheme
+        loss = (log_rates.exp() - counts * log_rates) * target
+        self.loss = self.loss.index_add(0, scheme, loss.sum((1, 2)))
+        self.entries = self.entries.index_add(0, scheme, target.sum((1, 2)).float())
+        if null_log_rates is not None:
+            null = (null_log_rates.exp() - counts * null_log_rates) * target
+            self.null_loss = self.null_loss.index_add(0, scheme, null.sum((1, 2)))
+            self.spikes = self.spikes.index_add(0, scheme, (counts * target).sum((1, 2)))
+
+    def mean_loss(self) -> Tensor:
+        """Mean over schemes of each one's mean loss per entry, so that none dominates."""
+        present = self.entries > 0
+        return (self.loss / self.entries.clamp_min(1)).sum() / present.sum().clamp_min(1)
+
+    def bits_per_spike(self) -> Tensor:
+        return (self.null_loss - self.loss) / (math.log(2) * self.spikes.clamp_min(1))
