@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "MtMPretrainer": "pretrainer",
     "PAPER_SIZES": "pretrainer",
+    "MtMDecoder": "decoder",
     "load": "persistence",
     "Session": "session",
     "simulate": "datasets.simulate",
@@ -26,7 +27,7 @@ _PUBLIC = {
     "available_backbones": "nn.registry",
     "register_backbone": "nn.registry",
 }
-_SUBMODULES = ("baselines", "datasets", "masks", "metrics", "plots")
+_SUBMODULES = ("baselines", "datasets", "decoding", "masks", "metrics", "plots")
 
 __all__ = [*_PUBLIC, *_SUBMODULES, "__version__"]
 

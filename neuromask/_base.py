@@ -19,19 +19,21 @@ from .nn.registry import find_backbone
 from .nn.stitching import SessionStatistics
 from .schemes import Scheme, resolve_schemes
 
-__all__ = ["POOLINGS", "ModelHolder"]
+__all__ = ["DOCUMENTATION", "POOLINGS", "ModelHolder", "SpikesEstimator"]
 
+#: Where the documentation of a release is published.
+DOCUMENTATION = "https://neuromask.readthedocs.io/en/stable"
 POOLINGS = ("mean", "none")
 
 
-class ModelHolder:
-    """Mixin of estimators that hold a backbone in ``model_``."""
+class SpikesEstimator:
+    """Mixin of estimators whose X is spike counts (trials, time, neurons)."""
 
-    def __getstate__(self) -> dict[str, Any]:
-        state = super().__getstate__()
-        if "model_" in state and next(self.model_.parameters()).device.type != "cpu":
-            state = state | {"model_": copy.deepcopy(self.model_).cpu()}
-        return state
+    _doc_link_module = "neuromask"
+    _doc_link_template = f"{DOCUMENTATION}/generated/neuromask.{{estimator_name}}.html"
+
+    def _doc_link_url_param_generator(self) -> dict[str, str]:
+        return {"estimator_name": type(self).__name__}
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -39,6 +41,16 @@ class ModelHolder:
         tags.input_tags.three_d_array = True
         tags.input_tags.positive_only = True
         return tags
+
+
+class ModelHolder(SpikesEstimator):
+    """Mixin of estimators that hold a backbone in ``model_``."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        if "model_" in state and next(self.model_.parameters()).device.type != "cpu":
+            state = state | {"model_": copy.deepcopy(self.model_).cpu()}
+        return state
 
     def _check_parameters(self, caller: str) -> tuple[Scheme, ...]:
         for name in ("dim", "n_layers", "n_heads", "batch_size", "max_epochs", "n_iter_no_change"):

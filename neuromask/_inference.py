@@ -9,8 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ._recordings import Recording
 from ._training import autocast
 from .masks import apply_mask
+from .nn.pooling import WINDOWS, decoding_features
 from .nn.stitching import TrialGroup
 from .schemes import Scheme
 
@@ -55,6 +57,38 @@ class Network:
         return self._run(
             session_id, counts, hidden, 0, lambda group: self.model.states([group])[0].features
         )
+
+    def decoding_features(
+        self, recording: Recording, hidden: np.ndarray, scheme: str, *, per_bin: bool
+    ) -> np.ndarray:
+        """Return what behaviour is read from, float32 (trials, time or 1, features).
+
+        Parameters
+        ----------
+        recording : Recording
+            Trials of a fitted session.
+        hidden : ndarray of bool, (neurons,)
+            Neurons that are not seen.
+        scheme : str
+            Scheme whose prompt to use.
+        per_bin : bool
+            Whether behaviour has a value in every bin, or one a trial.
+        """
+        return self._run(
+            recording.info.session_id,
+            recording.counts,
+            np.broadcast_to(hidden, recording.counts.shape),
+            self.index(scheme),
+            lambda g: decoding_features(self.model.states([g])[0], g, per_bin=per_bin),
+        )
+
+    def n_latent(self, *, per_bin: bool) -> int:
+        """Return how many of the `decoding_features` come from the trunk."""
+        return self.model.n_features * (1 if per_bin else sum(WINDOWS))
+
+    def index(self, scheme: str) -> int:
+        """Return a fitted scheme's number by its name."""
+        return [s.name for s in self.schemes].index(scheme)
 
     @torch.no_grad()
     def _run(

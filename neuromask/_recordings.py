@@ -23,6 +23,7 @@ __all__ = [
     "read_known",
     "read_new",
     "region_codes",
+    "region_members",
     "split_trials",
     "table_exclusions",
 ]
@@ -145,6 +146,30 @@ def region_codes(info: SessionInfo, ignored: Iterable[str]) -> np.ndarray:
     labels = np.array(info.regions or (UNKNOWN_REGION,) * info.n_neurons)
     codes = np.unique(labels, return_inverse=True)[1]
     return np.where(np.isin(labels, list(ignored)), -1, codes)
+
+
+def region_members(
+    labels: Sequence[str] | None, regions: str | Sequence[str], *, caller: str
+) -> np.ndarray:
+    """Return a mask over neurons with these labels, True in the named regions.
+
+    Raises
+    ------
+    InvalidInputError
+        If no region is named, or no neuron is in one of them.
+    """
+    names = [regions] if isinstance(regions, str) else list(regions)
+    labels = np.array([] if labels is None else labels, dtype=str)
+    known = sorted(set(labels.tolist()))
+    for name in names:
+        if name not in known:
+            raise InvalidInputError(
+                f"{caller}: no region {name!r} in this session; its regions are {known}."
+                f"{suggest(str(name), known)}"
+            )
+    if not names:
+        raise InvalidInputError(f"{caller}: no region is named; expected some of {known}.")
+    return np.isin(labels, names)
 
 
 def split_trials(

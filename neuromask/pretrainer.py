@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from ._base import ModelHolder
 from ._batching import SessionTensors
 from ._checkpoint import write_folder
-from ._errors import InvalidInputError, suggest
+from ._errors import InvalidInputError
 from ._pretraining import MaskedPrediction
 from ._progress import fit_progress
 from ._random import random_streams
@@ -25,6 +25,7 @@ from ._recordings import (
     read_known,
     read_new,
     region_codes,
+    region_members,
     split_trials,
     table_exclusions,
 )
@@ -316,7 +317,9 @@ class MtMPretrainer(ModelHolder, ClassNamePrefixFeaturesOutMixin, TransformerMix
         check_is_fitted(self)
         caller = "MtMPretrainer.translate"
         recording = read_known(X, self.sessions_, caller=caller)
-        inside = _region_members(recording.info, source, target, caller)
+        labels = recording.info.regions
+        inside = [region_members(labels, names, caller=caller) for names in (source, target)]
+        _disjoint(source, target, caller)
         index = self._task_scheme("inter_region")
         hidden = np.broadcast_to(~inside[0], recording.counts.shape)
         rates = self._network().rates(recording.info.session_id, recording.counts, hidden, index)
@@ -449,20 +452,10 @@ def _broadcast(hidden: Any, shape: tuple[int, ...], caller: str) -> np.ndarray:
         ) from error
 
 
-def _region_members(info, source, target, caller) -> list[np.ndarray]:
-    """Return masks over neurons of the source and of the target."""
-    labels = np.array(info.regions or ())
-    sets = [[s] if isinstance(s, str) else list(s) for s in (source, target)]
-    for name in sets[0] + sets[1]:
-        if name not in labels:
-            known = sorted(set(labels.tolist()))
-            raise InvalidInputError(
-                f"{caller}: session {info.session_id!r} has no region {name!r}; its regions are "
-                f"{known}.{suggest(name, known)}"
-            )
-    both = set(sets[0]) & set(sets[1])
+def _disjoint(source: Any, target: Any, caller: str) -> None:
+    sets = [{names} if isinstance(names, str) else set(names) for names in (source, target)]
+    both = sorted(sets[0] & sets[1])
     if both:
         raise InvalidInputError(
-            f"{caller}: {sorted(both)} is both source and target; expected different regions."
+            f"{caller}: {both} is both source and target; expected different regions."
         )
-    return [np.isin(labels, names) for names in sets]
