@@ -25,7 +25,7 @@ WHITENING = 10.0
 LATENT_AMPLITUDE = 0.5
 # What calibration expects before it sees a trial, as with few of them it sees mostly noise: outputs
 # of -1 and 1 are worth two nats, give or take a factor of e, and an offset is small.
-USUAL_LOG_FACTOR, LOG_FACTOR_SD, OFFSET_SD = 0.7, 1.0, 0.5
+USUAL_LOG_FACTOR, LOG_FACTOR_SD, OFFSET_SD = 0.7, 1.0, 0.35
 
 
 @dataclass(frozen=True)

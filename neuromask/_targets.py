@@ -136,7 +136,7 @@ def read_labels(y: Any, *, n_trials: int, caller: str) -> np.ndarray:
         check_classification_targets(values)
     except ValueError as error:
         raise InvalidInputError(
-            f"{caller}: {error} y holds numbers such as {values[0]!r}; expected classes. Use "
+            f"{caller}: {error} y holds numbers such as {values.tolist()[0]!r}; expected classes. Use "
             "task='regression' to decode numbers, or bin them into classes."
         ) from error
     return values
@@ -188,8 +188,8 @@ def _signals(values: np.ndarray, n_time: int, caller: str) -> Signals:
             values = values.astype(float)
     if values.dtype.kind not in "iuf":
         raise InvalidInputError(
-            f"{caller}: y holds {values.dtype} values such as {values.flat[0]!r}; expected numbers "
-            "for task='regression'. Use task='classification' to decode classes."
+            f"{caller}: y holds {values.dtype} values such as {values.tolist()[0]!r}; expected "
+            "numbers for task='regression'. Use task='classification' to decode classes."
         )
     if values.ndim == 2 and values.shape[1] == 1 != n_time:
         values = column_or_1d(values, warn=True)

@@ -227,7 +227,7 @@ def resolve_regions(
     if y is None:
         return None
     try:
-        shape = np.shape(y)
+        shape = np.asarray(y).shape
     except ValueError:  # rows of unequal length
         shape = (len(y),)
     if shape == (n_neurons,):

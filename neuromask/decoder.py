@@ -24,7 +24,7 @@ from ._interpretation import importance_of_regions, scores_over_time
 from ._progress import fit_progress
 from ._random import random_streams
 from ._readout import Readout, fit_readout, make_folds
-from ._recordings import is_session_list, read_known, region_members
+from ._recordings import Recording, is_session_list, read_known, region_members
 from ._targets import Classes, read_labels, read_target
 from ._training import TrainingConfig
 from ._validation import (
@@ -430,7 +430,7 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
         caller = "MtMDecoder.region_importance"
         truth = self._truth(X, y, caller)
         check_positive_int("n_bootstrap", n_bootstrap, caller=caller)
-        recording = read_known(X, {self._info.session_id: self._info}, caller=caller)
+        recording = self._known(X, caller)
         labels = np.array(self._info.regions or (), dtype=str)
         if not len(labels):
             raise InvalidInputError(
@@ -545,12 +545,22 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
 
     def _outputs(self, X: Any, caller: str) -> np.ndarray:
         """Return outputs (trials, time or 1, outputs) of the chosen scheme's read-out."""
-        check_is_fitted(self)
-        recording = read_known(X, {self._info.session_id: self._info}, caller=caller)
+        recording = self._known(X, caller)
         features = self.pretrainer_._network().decoding_features(
             recording, self._hidden, self.scheme_, per_bin=self._per_bin
         )
         return self.readouts_[self.scheme_].predict(features)
+
+    def _known(self, X: Any, caller: str) -> Recording:
+        """Check trials of the fitted session."""
+        check_is_fitted(self)
+        recording = read_known(X, {self._info.session_id: self._info}, caller=caller)
+        if recording.counts.shape[1] != self._n_time:
+            raise InvalidInputError(
+                f"{caller}: X has {recording.counts.shape[1]} bins; the decoder was fitted with "
+                f"{self._n_time}. Cut trials to the fitted length."
+            )
+        return recording
 
     def _truth(self, X: Any, y: Any, caller: str) -> np.ndarray:
         """Check what is to be scored against."""

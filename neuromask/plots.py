@@ -20,7 +20,16 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["plot_comparison", "plot_history", "plot_rates", "plot_regions", "plot_scores"]
+__all__ = [
+    "plot_comparison",
+    "plot_decoders",
+    "plot_history",
+    "plot_rates",
+    "plot_region_importance",
+    "plot_regions",
+    "plot_scores",
+    "plot_time_course",
+]
 
 # Okabe-Ito, which readers with any colour vision tell apart.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")
@@ -262,6 +271,112 @@ def plot_comparison(
     ax.set_xlabel(f"{labels[0]} (bits per spike)")
     ax.set_ylabel(f"{labels[1]} (bits per spike)")
     ax.legend(frameon=False)
+    return ax
+
+
+def plot_decoders(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+    """Draw the cross-validated scores of decoders with their confidence intervals.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of :meth:`neuromask.MtMDecoder.evaluate` or
+        :func:`neuromask.decoding.summarise_decoders`. The scores of single folds are drawn as small
+        dots where ``attrs["folds"]`` has them.
+    ax : Axes, optional
+        Where to draw.
+
+    Returns
+    -------
+    Axes
+    """
+    _need(table, ("model", "score", "ci_low", "ci_high"), "plot_decoders")
+    ax = _axes(ax, "plot_decoders")
+    rows = np.arange(len(table))[::-1]
+    folds = pd.DataFrame(table.attrs.get("folds", []), columns=["model", "score"])
+    for row, (_, entry) in zip(rows, table.iterrows(), strict=True):
+        colour = COLOURS[0] if row == rows[0] else "grey"
+        scores = folds.loc[folds["model"] == entry["model"], "score"]
+        ax.scatter(scores, np.full(len(scores), row - 0.15), s=10, alpha=0.5, color=colour)
+        ax.hlines(row, entry["ci_low"], entry["ci_high"], color=colour, lw=2)
+        ax.plot(entry["score"], row, "o", color=colour)
+        ax.annotate(
+            f"{entry['score']:.3f}",
+            (entry["score"], row),
+            (0, 7),
+            textcoords="offset points",
+            ha="center",
+            fontsize=9,
+        )
+    ax.set_yticks(rows, table["model"])
+    ax.set_ylim(-0.6, len(table) - 0.3)
+    ax.set_xlabel("score (mean and confidence interval over folds)")
+    return ax
+
+
+def plot_region_importance(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+    """Draw how much a decoder's score drops when each region is hidden.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of :meth:`neuromask.MtMDecoder.region_importance`.
+    ax : Axes, optional
+        Where to draw.
+
+    Returns
+    -------
+    Axes
+        Bars are drops, lines their standard errors.
+    """
+    _need(table, ("region", "n_neurons", "importance", "importance_se"), "plot_region_importance")
+    ax = _axes(ax, "plot_region_importance")
+    rows = np.arange(len(table))[::-1]
+    ax.barh(
+        rows,
+        table["importance"],
+        xerr=table["importance_se"],
+        color=COLOURS[0],
+        ecolor="grey",
+        height=0.7,
+    )
+    names = [f"{r.region} ({r.n_neurons})" for r in table.itertuples()]
+    ax.set_yticks(rows, names)
+    ax.axvline(0, color="grey", lw=0.8, ls=":")
+    ax.set_xlabel("drop of the score when the region is hidden")
+    return ax
+
+
+def plot_time_course(
+    table: pd.DataFrame, *, chance: float | None = None, ax: Axes | None = None
+) -> Axes:
+    """Draw a decoder's score over time, with standard errors over folds.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of :meth:`neuromask.MtMDecoder.time_resolved`.
+    chance : float, optional
+        Score of guessing, drawn as a dotted line.
+    ax : Axes, optional
+        Where to draw.
+
+    Returns
+    -------
+    Axes
+        Over seconds where they are known, else over bins.
+    """
+    _need(table, ("fold", "bin", "time", "score"), "plot_time_course")
+    ax = _axes(ax, "plot_time_course")
+    axis = "bin" if table["time"].isna().any() else "time"
+    groups = table.groupby(axis)["score"]
+    mean, error = groups.mean(), groups.sem()
+    ax.plot(mean.index, mean, color=COLOURS[0])
+    ax.fill_between(mean.index, mean - error, mean + error, color=COLOURS[0], alpha=0.25, lw=0)
+    if chance is not None:
+        ax.axhline(chance, color="grey", lw=0.8, ls=":")
+    ax.set_xlabel("time (s)" if axis == "time" else "bin")
+    ax.set_ylabel("score (mean and s.e. over folds)")
     return ax
 
 

@@ -179,6 +179,11 @@ class MtMPretrainer(ModelHolder, ClassNamePrefixFeaturesOutMixin, TransformerMix
         self.random_state = random_state
         self.verbose = verbose
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = []  # counts in, float32 out
+        return tags
+
     def fit(
         self, X: Any, y: Any = None, *, regions: Any = None, X_val: Any = None
     ) -> MtMPretrainer:

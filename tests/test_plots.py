@@ -116,3 +116,53 @@ def test_without_matplotlib_the_extra_is_named(session, monkeypatch):
 def test_a_wrong_table_is_named(table):
     with pytest.raises(InvalidInputError, match=r"lacks \['bps'\]"):
         plots.plot_scores(table.drop(columns="bps"))
+
+
+def test_decoders_show_scores_intervals_and_folds():
+    folds = [{"model": m, "score": s} for m in ("MtM", "mean") for s in (0.7, 0.8)]
+    table = pd.DataFrame(
+        {
+            "model": ["MtM", "mean"],
+            "score": [0.75, 0.7],
+            "ci_low": [0.7, 0.6],
+            "ci_high": [0.8, 0.8],
+        }
+    )
+    table.attrs["folds"] = folds
+    ax = plots.plot_decoders(table)
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["MtM", "mean"]
+    assert [t.get_text() for t in ax.texts] == ["0.750", "0.700"]
+    assert ax.collections[0].get_offsets()[:, 0].tolist() == [0.7, 0.8]
+    with pytest.raises(InvalidInputError, match="plot_decoders: the table lacks"):
+        plots.plot_decoders(table.drop(columns="ci_low"))
+
+
+def test_region_importance_has_a_bar_a_region():
+    table = pd.DataFrame(
+        {
+            "region": ["VISp", "CA1"],
+            "n_neurons": [4, 3],
+            "importance": [0.3, -0.01],
+            "importance_se": [0.05, 0.02],
+        }
+    )
+    ax = plots.plot_region_importance(table)
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["VISp (4)", "CA1 (3)"]
+    assert [bar.get_width() for bar in ax.patches] == [0.3, -0.01]
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_time_course_is_in_seconds_where_they_are_known(known):
+    table = pd.DataFrame(
+        {
+            "fold": [0, 0, 1, 1],
+            "bin": [0, 1, 0, 1],
+            "time": [0.02, 0.04, 0.02, 0.04] if known else np.nan,
+            "score": [0.5, 0.8, 0.6, 1.0],
+        }
+    )
+    ax = plots.plot_time_course(table, chance=0.5)
+    line = ax.get_lines()[0]
+    np.testing.assert_allclose(line.get_xdata(), [0.02, 0.04] if known else [0, 1])
+    np.testing.assert_allclose(line.get_ydata(), [0.55, 0.9])
+    assert ax.get_xlabel() == ("time (s)" if known else "bin")

@@ -1,0 +1,115 @@
+import numpy as np
+import pytest
+from scipy.stats import t as student_t
+from sklearn.base import clone
+from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.linear_model import Ridge
+from sklearn.metrics import r2_score
+from sklearn.model_selection import KFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+import neuromask as nm
+from neuromask._errors import InvalidInputError
+from neuromask.decoding import (
+    ArgmaxClassifier,
+    PerBinRegressor,
+    _mean,
+    compare_decoders,
+    decoding_baselines,
+    pooled_r2,
+    summarise_decoders,
+)
+
+
+@pytest.fixture(scope="module")
+def labelled():
+    rng = np.random.default_rng(0)
+    y = np.where(np.arange(60) % 3 == 0, "rare", "common")
+    rates = np.full((60, 12, 8), 0.5) + 0.8 * (y == "rare")[:, None, None] * (np.arange(8) < 4)
+    return rng.poisson(rates), y
+
+
+def test_pooled_r2_agrees_with_scikit_learn():
+    rng = np.random.default_rng(0)
+    y, answer = rng.normal(size=(2, 20, 7, 3))
+    expected = r2_score(y.reshape(-1, 3), answer.reshape(-1, 3))
+    assert pooled_r2(y, answer) == pytest.approx(expected)
+    assert pooled_r2(y[..., 0], answer[..., 0]) == pytest.approx(
+        r2_score(y[..., 0].ravel(), answer[..., 0].ravel())
+    )
+    assert pooled_r2(np.ones(5), np.zeros(5)) == 0
+    with pytest.raises(InvalidInputError, match=r"shape \(5,\) and y_pred \(4,\)"):
+        pooled_r2(np.ones(5), np.ones(4))
+
+
+@pytest.mark.parametrize("name", list(decoding_baselines("classification")))
+def test_every_baseline_classifies(labelled, name):
+    X, y = labelled
+    model = clone(decoding_baselines("classification")[name]).fit(X[:45], y[:45])
+    assert (model.predict(X[45:]) == y[45:]).mean() > 0.8
+
+
+@pytest.mark.parametrize("per_bin", [False, True])
+def test_every_baseline_regresses(per_bin):
+    session = nm.simulate(100, n_neurons=20, n_time=20, random_state=0)
+    y = session.signals["whisker"] if per_bin else session.signals["whisker"].mean(1)
+    for name, model in decoding_baselines("regression", per_bin=per_bin).items():
+        answer = model.fit(session[:80], y[:80]).predict(session[80:])
+        assert answer.shape == y[80:].shape, name
+        assert pooled_r2(y[80:], answer) > 0.2, name
+
+
+def test_unknown_tasks_are_refused():
+    with pytest.raises(InvalidInputError, match="task='both'"):
+        decoding_baselines("both")
+
+
+def test_bins_are_samples():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(10, 6, 3))
+    y = np.stack([X[..., 0] - X[..., 1], X[..., 2]], -1)
+    model = PerBinRegressor(Ridge(alpha=1e-6)).fit(X, y)
+    np.testing.assert_allclose(model.predict(X[:2]), y[:2], atol=1e-5)
+
+
+def test_the_largest_excess_over_the_mean_wins():
+    X = np.r_[np.zeros(8), np.ones(2)][:, None]
+    y = np.array(["often"] * 8 + ["seldom"] * 2)
+    model = ArgmaxClassifier(Ridge(alpha=1.0)).fit(X, y)
+    assert (model.predict(X) == y).all()
+
+
+def test_decoders_are_compared_on_the_same_folds(labelled):
+    X, y = labelled
+    pipe = make_pipeline(FunctionTransformer(_mean), DummyClassifier())
+    models = {"one": decoding_baselines("classification")["trial mean"], "chance": pipe}
+    table = compare_decoders(models, X, y, cv=4)
+    assert list(table) == ["model", "fold", "n_train", "n_test", "score"]
+    assert (table.groupby("fold")["n_test"].nunique() == 1).all()
+    np.testing.assert_allclose(table.loc[table["model"] == "chance", "score"], 0.5)
+    accuracy = compare_decoders({"chance": pipe}, X, y, cv=KFold(3), scoring="accuracy")
+    np.testing.assert_allclose(accuracy["score"].mean(), 2 / 3)
+
+
+def test_summaries_are_of_pairs(labelled):
+    X, y = labelled
+    pipe = make_pipeline(FunctionTransformer(_mean), DummyClassifier())
+    models = {"one": decoding_baselines("classification")["trial mean"], "chance": pipe}
+    table = compare_decoders(models, X, y, cv=5)
+    found = summarise_decoders(table).set_index("model")
+    one = table.loc[table["model"] == "one", "score"]
+    assert found.loc["one", "score"] == pytest.approx(one.mean())
+    reach = student_t.ppf(0.975, 4) * one.std(ddof=1) / np.sqrt(5)
+    assert found.loc["one", "ci_high"] == pytest.approx(one.mean() + reach)
+    assert found.loc["one", "difference"] == 0
+    assert found.loc["chance", "difference"] == pytest.approx(one.mean() - 0.5)
+    assert found.loc["chance", "difference_se"] == pytest.approx(one.sem())
+
+
+def test_comparisons_need_decoders_of_one_kind(labelled):
+    X, y = labelled
+    with pytest.raises(InvalidInputError, match="models is empty"):
+        compare_decoders({}, X, y)
+    with pytest.raises(InvalidInputError, match="classifiers and regressors are mixed"):
+        compare_decoders({"a": DummyClassifier(), "b": DummyRegressor()}, X, y)
