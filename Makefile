@@ -26,6 +26,10 @@ docs: .venv/docs.stamp
 
 benchmark: .venv/test.stamp
 	$(BIN)/python tests/benchmarks/recordings.py
+	$(BIN)/python tests/benchmarks/decoding.py folds 1 2 4 5 12 13 14 15
+	$(BIN)/python tests/benchmarks/decoding.py few 1 2 4 5 12 13 14 15
+	$(BIN)/python tests/benchmarks/decoding.py cost 12
+	$(BIN)/python tests/benchmarks/decoding.py simulated 0 1
 
 .venv/torch.stamp: $(CONSTRAINTS)
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "neuromask needs Python 3.11 or later: make PYTHON=python3.11")'

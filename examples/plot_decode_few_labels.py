@@ -11,6 +11,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.base import clone
+from sklearn.metrics import accuracy_score
 from sklearn.model_selection import train_test_split
 
 import neuromask as nm
@@ -31,7 +32,7 @@ for n_labels in sizes:
         )
         for name, model in models.items():
             fitted = clone(model).fit(session[labelled], stimulus[labelled])
-            score = fitted.score(session[test], stimulus[test])
+            score = accuracy_score(stimulus[test], fitted.predict(session[test]))
             scores.setdefault((name, n_labels), []).append(score)
 
 figure, ax = plt.subplots(layout="constrained")

@@ -7,55 +7,61 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.base import clone
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import check_cv
 
+from ._errors import InvalidInputError
+from ._random import random_streams
+from ._readout import fit_readout, make_folds
+from ._recordings import Recording
+from ._targets import Classes, Signals
 from .decoding import pooled_r2
 
-__all__ = ["importance_of_regions", "scores_over_time"]
+__all__ = ["region_importance", "scores_over_time"]
 
 
-def importance_of_regions(
-    answers: Callable[[np.ndarray], np.ndarray],
-    truth: np.ndarray,
-    regions: np.ndarray,
-    hidden: np.ndarray,
-    *,
-    classes: bool,
-    n_bootstrap: int,
-    seed: int,
+def region_importance(
+    decoder: Any, recording: Recording, truth: np.ndarray, *, n_bootstrap: int, caller: str
 ) -> pd.DataFrame:
-    """Table the drop of the score when each region is hidden.
+    """Table the drop of a fitted decoder's score when each region is hidden.
 
     Parameters
     ----------
-    answers : callable
-        Decodes all trials with a mask over neurons hidden.
+    decoder : MtMDecoder
+        Fitted.
+    recording : Recording
+        Trials to score.
     truth : ndarray
         What should be decoded.
-    regions : ndarray of str, (neurons,)
-        Region of each neuron.
-    hidden : ndarray of bool, (neurons,)
-        Neurons that are hidden anyway; their regions are left out.
-    classes : bool
-        Whether the score is balanced accuracy, or R².
     n_bootstrap : int
         Resamples of trials for standard errors; both scores are of the same resample.
-    seed : int
-        Source of the resamples.
+    caller : str
+        Name put in front of errors.
     """
-    score = _metric(classes)
-    chance = np.random.default_rng(seed)
-    samples = [_resample(truth, chance, classes) for _ in range(n_bootstrap)]
-    whole = answers(hidden)
+    info = recording.info
+    if info.regions is None:
+        raise InvalidInputError(
+            f"{caller}: no regions are known for session {info.session_id!r}; expected one a "
+            "neuron. Pretrain with a Session that carries them, or with regions=..."
+        )
+    regions, hidden = np.array(info.regions), decoder._hidden
+    # The head of the scheme that was pretrained with hidden regions, where there is one.
+    scheme = "inter-region" if "inter-region" in decoder.readouts_ else decoder.scheme_
+    is_classes = hasattr(decoder, "predict_proba")
+    score = _metric(is_classes)
+    chance = np.random.default_rng(random_streams(decoder.random_state).split)
+    samples = [_resample(truth, chance, is_classes) for _ in range(n_bootstrap)]
+    whole = decoder._decode(recording, hidden, scheme)
     rows = []
     for region in np.unique(regions[~hidden]):
-        partial = answers(hidden | (regions == region))
+        inside = regions == region
+        partial = decoder._decode(recording, hidden | inside, scheme)
         drops = [score(truth[s], whole[s]) - score(truth[s], partial[s]) for s in samples]
         rows.append(
             {
                 "region": str(region),
-                "n_neurons": int((regions == region).sum()),
+                "n_neurons": int(inside.sum()),
                 "score": score(truth, whole),
                 "score_hidden": score(truth, partial),
                 "importance": score(truth, whole) - score(truth, partial),
@@ -67,38 +73,79 @@ def importance_of_regions(
 
 
 def scores_over_time(
-    answers: Callable[[np.ndarray, np.ndarray], np.ndarray],
-    truth: np.ndarray,
+    decoder: Any,
+    X: Any,
+    y: np.ndarray,
+    target: Classes | Signals,
     bins: np.ndarray,
     *,
     cv: Any,
-    classes: bool,
+    causal: str | None,
 ) -> pd.DataFrame:
     """Table the cross-validated score of each bin.
 
     Parameters
     ----------
-    answers : callable
-        ``answers(training, test)`` fits on some trials and decodes others, (test trials, bins, ...).
-    truth : ndarray, (trials,) or (trials, bins, ...)
-        What should be decoded.
+    decoder : MtMDecoder
+        Clones of it are fitted.
+    X : Session or ndarray, (trials, time, neurons)
+        Trials.
+    y : ndarray
+        What to decode, as users gave it.
+    target : Classes or Signals
+        The same, checked.
     bins : ndarray of int, (bins,)
-        Bins that answers are for.
+        Bins to score.
     cv : int, splitter or iterable
         As in scikit-learn.
-    classes : bool
-        Whether the score is balanced accuracy, or R².
+    causal : str or None
+        Scheme with causal attention; used where there is one value a trial.
     """
-    score, rows = _metric(classes), []
-    for fold, (training, test) in enumerate(
-        check_cv(cv, truth, classifier=classes).split(np.empty(len(truth)), truth)
-    ):
-        answer = answers(training, test)
-        for i, number in enumerate(bins):
-            expected = truth[test][:, i : i + 1] if truth.ndim > 1 else truth[test]
-            given = answer[:, i : i + 1] if truth.ndim > 1 else answer[:, i]
-            rows.append({"fold": fold, "bin": int(number), "score": score(expected, given)})
+    is_classes = isinstance(target, Classes)
+    score, rows = _metric(is_classes), []
+    splits = check_cv(cv, y, classifier=is_classes).split(np.empty(len(y)), y)
+    for fold, (training, test) in enumerate(splits):
+        fitted = clone(decoder)
+        if target.per_bin:
+            answer = fitted.fit(X[training], y[training]).predict(X[test])
+            pairs = ((y[test][:, i : i + 1], answer[:, i : i + 1]) for i in bins)
+        else:
+            fitted.set_params(scheme=causal).fit(X[training], y[training])
+            answer = _bin_by_bin(fitted, X[training], target.take(training), X[test], bins)
+            pairs = ((y[test], answer[:, i]) for i in range(len(bins)))
+        rows += [
+            {"fold": fold, "bin": int(i), "score": float(score(*pair))}
+            for i, pair in zip(bins, pairs, strict=True)
+        ]
     return pd.DataFrame(rows)
+
+
+def _bin_by_bin(
+    fitted: Any, X: Any, target: Classes | Signals, X_test: Any, bins: np.ndarray
+) -> np.ndarray:
+    """Fit a read-out to each bin alone; return answers (test trials, bins)."""
+    network = fitted.pretrainer_._network()
+    caller = "MtMDecoder.time_resolved"
+    training, test = (
+        network.decoding_features(
+            fitted._known(x, caller), fitted._hidden, fitted.scheme_, per_bin=True
+        )
+        for x in (X, X_test)
+    )
+    weights = target.trial_weights(fitted.class_weight)
+    folds = make_folds(target, random_streams(fitted.random_state).split)
+    answers = []
+    for i in bins:
+        one = slice(i, i + 1)
+        readout = fit_readout(
+            training[:, one],
+            target,
+            n_latent=network.n_latent(per_bin=True),
+            trial_weights=weights,
+            folds=folds,
+        )
+        answers.append(fitted._answers(readout, readout.predict(test[:, one])))
+    return np.stack(answers, axis=1)
 
 
 def _metric(classes: bool) -> Callable[[np.ndarray, np.ndarray], float]:

@@ -19,8 +19,9 @@ Folds = Sequence[tuple[np.ndarray, np.ndarray]]
 
 N_FOLDS = 10
 # Directions in which trials vary more than this many times the average direction are scaled down:
-# what varies most between trials, arousal say, would otherwise drown what a variable depends on.
-WHITENING = 10.0
+# what varies most between trials, arousal say, would otherwise drown what a variable depends on. It
+# may also be what a variable depends on, so that there is a choice.
+WHITENINGS = (10.0, 1.0)
 # Amplitude of the trunk's features against that of the counts, which have more independent noise.
 LATENT_AMPLITUDE = 0.5
 # What calibration expects before it sees a trial, as with few of them it sees mostly noise: outputs
@@ -82,7 +83,7 @@ def fit_readout(
     """Fit a ridge regression in a metric that trials themselves suggest.
 
     The trunk's features and the counts are each brought to a set total variance, and directions of
-    very large variance are scaled down. Neither looks at the outputs.
+    very large variance are scaled down, more or less as suits the trials left out.
 
     Parameters
     ----------
@@ -105,11 +106,15 @@ def fit_readout(
         energy = (centred[:, block] ** 2).sum(1).mean()
         scale[block] = amplitude / np.sqrt(energy) if energy > 0 else 0.0
     axes, variances = _principal_axes(centred * scale)
-    shrink = 1 / np.sqrt(variances + WHITENING * variances.mean())
-    metric = scale[:, None] * axes * shrink  # (features, axes)
-    scores = (rows @ metric).reshape(*features.shape[:2], -1)
-    fit = fit_ridge(scores, target.outputs, trial_weights=trial_weights, folds=folds)
-    readout = Readout(metric @ fit.weights, fit.intercept, fit.loss, fit.left_out)
+    axes *= scale[:, None]  # (features, axes)
+    scores = (rows @ axes).reshape(*features.shape[:2], -1)
+    metrics = [1 / np.sqrt(variances + w * variances.mean()) for w in WHITENINGS]
+    fits = [
+        fit_ridge(scores * metric, target.outputs, trial_weights=trial_weights, folds=folds)
+        for metric in metrics
+    ]
+    fit, metric = min(zip(fits, metrics, strict=True), key=lambda found: found[0].loss)
+    readout = Readout(axes @ (metric[:, None] * fit.weights), fit.intercept, fit.loss, fit.left_out)
     return readout.calibrated(target, trial_weights)
 
 

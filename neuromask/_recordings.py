@@ -22,6 +22,7 @@ __all__ = [
     "is_session_list",
     "read_known",
     "read_new",
+    "read_one",
     "region_codes",
     "region_members",
     "split_trials",
@@ -106,6 +107,16 @@ def read_new(X: Any, y: Any, regions: Any, default: Any, *, caller: str) -> list
         )
     _agree_on_bin_width(found, caller)
     return found
+
+
+def read_one(X: Any, *, caller: str) -> np.ndarray:
+    """Return the counts of one recording, refusing a list of them."""
+    if is_session_list(X):
+        raise InvalidInputError(
+            f"{caller}: X is a list of {len(X)} recordings; expected one session. Pretrain on all "
+            "of them, then fit one decoder a session."
+        )
+    return check_spikes(X, caller=caller)
 
 
 def read_known(X: Any, known: dict[str, SessionInfo], *, caller: str) -> Recording:

@@ -123,8 +123,10 @@ def read_target(y: Any, task: str, *, n_trials: int, n_time: int, caller: str) -
     return Classes(labels, codes)
 
 
-def read_labels(y: Any, *, n_trials: int, caller: str) -> np.ndarray:
-    """Check class labels, one a trial; see :func:`read_target`."""
+def read_labels(
+    y: Any, *, n_trials: int, caller: str, known: np.ndarray | None = None
+) -> np.ndarray:
+    """Check class labels, one a trial and all of them `known`; see :func:`read_target`."""
     values = _as_array(y, n_trials, caller)
     if values.ndim > 1 and values.size != n_trials:
         raise InvalidInputError(
@@ -139,6 +141,13 @@ def read_labels(y: Any, *, n_trials: int, caller: str) -> np.ndarray:
             f"{caller}: {error} y holds numbers such as {values.tolist()[0]!r}; expected classes. Use "
             "task='regression' to decode numbers, or bin them into classes."
         ) from error
+    strangers = set() if known is None else set(values.tolist()) - set(known.tolist())
+    if strangers:
+        raise InvalidInputError(
+            f"{caller}: y holds {sorted(strangers, key=str)}, which fit has not seen; fitted "
+            f"classes are {known.tolist()}. Fit on trials of every class, for example with a "
+            "stratified split, or leave those trials out."
+        )
     return values
 
 

@@ -3,41 +3,44 @@
 from __future__ import annotations
 
 import copy
-import os
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, clone
-from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import accuracy_score
 from sklearn.utils import ClassifierTags, RegressorTags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from ._base import SpikesEstimator
-from ._errors import InvalidInputError, NeuromaskWarning
+from ._errors import InvalidInputError
 from ._finetuning import STRATEGIES, finetune_readout
-from ._interpretation import importance_of_regions, scores_over_time
+from ._interpretation import region_importance, scores_over_time
+from ._pretrained import (
+    fitted_schemes,
+    hidden_neurons,
+    is_fitted,
+    pretrain_copy,
+    resolve_pretrainer,
+    scheme_names,
+)
 from ._progress import fit_progress
 from ._random import random_streams
 from ._readout import Readout, fit_readout, make_folds
-from ._recordings import Recording, is_session_list, read_known, region_members
-from ._targets import Classes, read_labels, read_target
+from ._recordings import Recording, read_known, read_one
+from ._targets import Classes, Signals, read_labels, read_target
 from ._training import TrainingConfig
-from ._validation import (
-    check_choice,
-    check_fraction,
-    check_positive_int,
-    check_spikes,
-    resolve_regions,
+from ._validation import check_choice, check_fraction, check_positive_int, check_spikes
+from .decoding import (
+    TASKS,
+    compare_decoders,
+    decoding_baselines,
+    pooled_r2,
+    summarise_decoders,
+    warn_of_losses,
 )
-from .decoding import TASKS, compare_decoders, decoding_baselines, pooled_r2, summarise_decoders
-from .persistence import load
-from .pretrainer import MtMPretrainer
-from .schemes import Scheme
 from .session import Session
 
 __all__ = ["MtMDecoder"]
@@ -176,14 +179,9 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
         """Copy the parameters without the fit, but for a fitted pretrainer, which keeps its own."""
         parameters = self.get_params(deep=False)
         given = parameters.pop("pretrainer")
-        given = copy.copy(given) if _is_fitted(given) else clone(given, safe=False)
-        copied = type(self)(
-            given, **{name: clone(value, safe=False) for name, value in parameters.items()}
-        )
-        for name in ("_metadata_request", "_sklearn_output_config"):
-            if hasattr(self, name):
-                setattr(copied, name, copy.deepcopy(getattr(self, name)))
-        return copied
+        given = copy.copy(given) if is_fitted(given) else clone(given, safe=False)
+        copied = {name: clone(value, safe=False) for name, value in parameters.items()}
+        return type(self)(given, **copied)
 
     def set_params(self, **params: Any) -> MtMDecoder:
         """Set parameters; those of a fitted pretrainer that shaped its weights are refused.
@@ -195,7 +193,7 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
         """
         names = [k.removeprefix("pretrainer__") for k in params if k.startswith("pretrainer__")]
         late = [name for name in names if name not in LATE_PARAMETERS]
-        if late and _is_fitted(params.get("pretrainer", self.pretrainer)):
+        if late and is_fitted(params.get("pretrainer", self.pretrainer)):
             raise InvalidInputError(
                 f"MtMDecoder.set_params: pretrainer is fitted, so that {late[0]!r} can no longer "
                 "change its weights. Pass sklearn.base.clone(pretrainer), which is unfitted, to "
@@ -228,28 +226,26 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
         """
         caller = "MtMDecoder.fit"
         self._check_parameters(caller)
-        given = self._given_pretrainer(caller)
-        counts = _one_session(X, caller)
-        target = read_target(
-            y, self.task, n_trials=len(counts), n_time=counts.shape[1], caller=caller
-        )
-        names = self._scheme_names(given, caller)
-        hidden = self._hides(X, given, counts.shape[2], caller)
+        given = resolve_pretrainer(self.pretrainer, caller=caller)
+        counts, target = self._read(X, y, caller)
+        names = scheme_names(given, self.scheme, caller=caller)
+        hidden = hidden_neurons(X, given, self.regions, counts.shape[2], caller=caller)
         streams = random_streams(self.random_state)
-        pre = given if _is_fitted(given) else _pretrained(given, X, streams.init)
+        pre = given if is_fitted(given) else pretrain_copy(given, X, streams.init)
         recording = read_known(X, pre.sessions_, caller=caller)
         weights = target.trial_weights(self.class_weight)
         folds = make_folds(target, streams.split)
         network = pre._network()
-        readouts = {}
-        for name in names:
-            readouts[name] = fit_readout(
+        readouts = {
+            name: fit_readout(
                 network.decoding_features(recording, hidden, name, per_bin=target.per_bin),
                 target,
                 n_latent=network.n_latent(per_bin=target.per_bin),
                 trial_weights=weights,
                 folds=folds,
             )
+            for name in names
+        }
         losses = {name: readout.loss for name, readout in readouts.items()}
         best = min(losses, key=losses.__getitem__)
         history = pd.DataFrame()
@@ -301,8 +297,8 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
         ndarray, (trials,), (trials, time) or (trials, time, variables)
             Labels of the likeliest classes, or numbers in the shape of the fitted y.
         """
-        outputs = self._outputs(X, "MtMDecoder.predict")
-        return self._answers(self.readouts_[self.scheme_], outputs)
+        recording = self._known(X, "MtMDecoder.predict")
+        return self._decode(recording, self._hidden, self.scheme_)
 
     @available_if(_decodes_classes)
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -318,7 +314,8 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
         ndarray, (trials, classes)
             In the order of `classes_`; of equally common classes if `class_weight` is "balanced".
         """
-        outputs = self._outputs(X, "MtMDecoder.predict_proba")
+        recording = self._known(X, "MtMDecoder.predict_proba")
+        outputs = self._outputs(recording, self._hidden, self.scheme_)
         return np.exp(self.readouts_[self.scheme_].log_chances(outputs[:, 0]))
 
     def score(self, X: Any, y: Any) -> float:
@@ -337,11 +334,8 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
             If `y` holds a class that was not fitted, or does not suit the trials.
         """
         caller = "MtMDecoder.score"
-        truth = self._truth(X, y, caller)
-        answer = self.predict(X)
-        if _decodes_classes(self):
-            return float(accuracy_score(truth, answer))
-        return pooled_r2(truth, answer)
+        metric = accuracy_score if _decodes_classes(self) else pooled_r2
+        return float(metric(self._truth(X, y, caller), self.predict(X)))
 
     def evaluate(
         self,
@@ -385,24 +379,14 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
         """
         caller = "MtMDecoder.evaluate"
         self._check_parameters(caller)
-        counts = _one_session(X, caller)
-        target = read_target(
-            y, self.task, n_trials=len(counts), n_time=counts.shape[1], caller=caller
-        )
+        _, target = self._read(X, y, caller)
         models: dict[str, Any] = {"MtM": self}
         if baselines:
             models |= decoding_baselines(self.task, per_bin=target.per_bin)
         folds = compare_decoders(models, X, np.asarray(y), cv=cv, scoring=scoring, n_jobs=n_jobs)
         table = summarise_decoders(folds)
         table.attrs["folds"] = folds.to_dict("records")
-        better = table[table["difference"] < -table["difference_se"]]
-        if len(better):
-            shown = ", ".join(f"{r.model} by {-r.difference:.3f}" for r in better.itertuples())
-            warnings.warn(
-                f"{caller}: baselines do better than MtM on the same folds: {shown}.",
-                NeuromaskWarning,
-                stacklevel=2,
-            )
+        warn_of_losses(table, caller=caller)
         return table
 
     def region_importance(self, X: Any, y: Any, *, n_bootstrap: int = 200) -> pd.DataFrame:
@@ -430,29 +414,8 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
         caller = "MtMDecoder.region_importance"
         truth = self._truth(X, y, caller)
         check_positive_int("n_bootstrap", n_bootstrap, caller=caller)
-        recording = self._known(X, caller)
-        labels = np.array(self._info.regions or (), dtype=str)
-        if not len(labels):
-            raise InvalidInputError(
-                f"{caller}: no regions are known for session {self._info.session_id!r}; expected "
-                "one a neuron. Pretrain with a Session that carries them, or with regions=..."
-            )
-        name = "inter-region" if "inter-region" in self.readouts_ else self.scheme_
-        readout, network = self.readouts_[name], self.pretrainer_._network()
-
-        def answers(hidden: np.ndarray) -> np.ndarray:
-            features = network.decoding_features(recording, hidden, name, per_bin=self._per_bin)
-            return self._answers(readout, readout.predict(features))
-
-        return importance_of_regions(
-            answers,
-            truth,
-            labels,
-            self._hidden,
-            classes=_decodes_classes(self),
-            n_bootstrap=n_bootstrap,
-            seed=random_streams(self.random_state).split,
-        )
+        known = self._known(X, caller)
+        return region_importance(self, known, truth, n_bootstrap=n_bootstrap, caller=caller)
 
     def time_resolved(self, X: Any, y: Any, *, cv: Any = 5, step: int = 1) -> pd.DataFrame:
         """Cross-validate how well behaviour is decoded at each time.
@@ -480,76 +443,45 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
         """
         caller = "MtMDecoder.time_resolved"
         self._check_parameters(caller)
-        counts = _one_session(X, caller)
-        target = read_target(
-            y, self.task, n_trials=len(counts), n_time=counts.shape[1], caller=caller
-        )
+        counts, target = self._read(X, y, caller)
         check_positive_int("step", step, caller=caller)
-        given = self._given_pretrainer(caller)
-        causal = [s.name for s in self._schemes(given, caller) if s.attention == "causal"]
-        if not causal and not target.per_bin:
+        given = resolve_pretrainer(self.pretrainer, caller=caller)
+        schemes = fitted_schemes(given, caller=caller)
+        causal = next((s.name for s in schemes if s.attention == "causal"), None)
+        if causal is None and not target.per_bin:
             raise InvalidInputError(
                 f"{caller}: no pretrained scheme attends causally; expected one such as 'causal'. "
                 "Add it to the pretrainer's schemes."
             )
-        trials, labels = (X if isinstance(X, Session) else counts), np.asarray(y)
+        trials = X if isinstance(X, Session) else counts
         bins = np.arange(0, counts.shape[1], step)
-
-        def answers(training: np.ndarray, test: np.ndarray) -> np.ndarray:
-            fitted = clone(self)
-            if target.per_bin:
-                fitted.fit(trials[training], labels[training])
-                return fitted.predict(trials[test])[:, bins]
-            fitted.set_params(scheme=causal[0]).fit(trials[training], labels[training])
-            return fitted._bin_by_bin(trials[training], labels[training], trials[test], bins)
-
-        truth = labels[:, bins] if target.per_bin else labels
-        table = scores_over_time(answers, truth, bins, cv=cv, classes=_decodes_classes(self))
+        table = scores_over_time(self, trials, np.asarray(y), target, bins, cv=cv, causal=causal)
         width = getattr(X, "bin_width", None)
         table.insert(2, "time", (table["bin"] + 1) * (np.nan if width is None else width))
         return table
 
-    def _bin_by_bin(self, X: Any, y: np.ndarray, X_test: Any, bins: np.ndarray) -> np.ndarray:
-        """Fit a read-out to each bin alone; return answers (test trials, bins)."""
-        caller = "MtMDecoder.time_resolved"
-        network = self.pretrainer_._network()
-        training, test = (
-            network.decoding_features(
-                read_known(x, self.pretrainer_.sessions_, caller=caller),
-                self._hidden,
-                self.scheme_,
-                per_bin=True,
-            )
-            for x in (X, X_test)
+    def _read(self, X: Any, y: Any, caller: str) -> tuple[np.ndarray, Classes | Signals]:
+        """Check trials to fit on, and their target."""
+        counts = read_one(X, caller=caller)
+        n_trials, n_time, _ = counts.shape
+        return counts, read_target(y, self.task, n_trials=n_trials, n_time=n_time, caller=caller)
+
+    def _decode(self, recording: Recording, hidden: np.ndarray, scheme: str) -> np.ndarray:
+        """Return what users see, with some neurons hidden and a scheme's prompt."""
+        return self._answers(self.readouts_[scheme], self._outputs(recording, hidden, scheme))
+
+    def _outputs(self, recording: Recording, hidden: np.ndarray, scheme: str) -> np.ndarray:
+        """Return outputs (trials, time or 1, outputs)."""
+        features = self.pretrainer_._network().decoding_features(
+            recording, hidden, scheme, per_bin=self._per_bin
         )
-        target = read_target(y, self.task, n_trials=len(X), n_time=X.shape[1], caller=caller)
-        weights = target.trial_weights(self.class_weight)
-        folds = make_folds(target, random_streams(self.random_state).split)
-        answers = []
-        for i in bins:
-            readout = fit_readout(
-                training[:, i : i + 1],
-                target,
-                n_latent=network.n_latent(per_bin=True),
-                trial_weights=weights,
-                folds=folds,
-            )
-            answers.append(self._answers(readout, readout.predict(test[:, i : i + 1])))
-        return np.stack(answers, axis=1)
+        return self.readouts_[scheme].predict(features)
 
     def _answers(self, readout: Readout, outputs: np.ndarray) -> np.ndarray:
         """Turn outputs into what users see."""
         if _decodes_classes(self):
             return self.classes_[readout.log_chances(outputs[:, 0]).argmax(1)]
         return self._units.restore(outputs)
-
-    def _outputs(self, X: Any, caller: str) -> np.ndarray:
-        """Return outputs (trials, time or 1, outputs) of the chosen scheme's read-out."""
-        recording = self._known(X, caller)
-        features = self.pretrainer_._network().decoding_features(
-            recording, self._hidden, self.scheme_, per_bin=self._per_bin
-        )
-        return self.readouts_[self.scheme_].predict(features)
 
     def _known(self, X: Any, caller: str) -> Recording:
         """Check trials of the fitted session."""
@@ -576,15 +508,7 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
                     f"{self._units.shape or 'one number'}, as fitted."
                 )
             return target.values.reshape(len(counts), *target.units.shape)
-        truth = read_labels(y, n_trials=len(counts), caller=caller)
-        strangers = sorted(set(truth.tolist()) - set(self.classes_.tolist()), key=str)
-        if strangers:
-            raise InvalidInputError(
-                f"{caller}: y holds {strangers}, which fit has not seen; fitted classes are "
-                f"{self.classes_.tolist()}. Fit on trials of every class, for example with a "
-                "stratified split, or leave those trials out."
-            )
-        return truth
+        return read_labels(y, n_trials=len(counts), known=self.classes_, caller=caller)
 
     def _check_parameters(self, caller: str) -> None:
         check_choice("task", self.task, TASKS, caller=caller)
@@ -606,68 +530,3 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
             validate_start=True,
             precision=precision,
         )
-
-    def _given_pretrainer(self, caller: str) -> MtMPretrainer:
-        """Return the pretrainer that was asked for, fitted or to be fitted."""
-        given = MtMPretrainer() if self.pretrainer is None else self.pretrainer
-        if isinstance(given, (str, os.PathLike)):
-            return load(given)
-        if isinstance(given, FrozenEstimator):
-            given = given.estimator
-            if not _is_fitted(given):
-                raise InvalidInputError(
-                    f"{caller}: pretrainer is frozen but not fitted, so that it would never be. "
-                    "Fit it first, or pass it without FrozenEstimator to pretrain on the trials of "
-                    "each fit."
-                )
-        if not isinstance(given, MtMPretrainer):
-            raise InvalidInputError(
-                f"{caller}: pretrainer is a {type(given).__name__}; expected an MtMPretrainer, the "
-                "path of a saved one, or None."
-            )
-        return given
-
-    def _schemes(self, given: MtMPretrainer, caller: str) -> Sequence[Scheme]:
-        return given.schemes_ if _is_fitted(given) else given._check_parameters(caller)
-
-    def _scheme_names(self, given: MtMPretrainer, caller: str) -> list[str]:
-        """Return the schemes to choose from."""
-        names = [scheme.name for scheme in self._schemes(given, caller)]
-        asked = str(self.scheme).replace("_", "-")
-        if asked == "auto":
-            return names
-        check_choice("scheme", asked, ["auto", *names], caller=caller)
-        return [asked]
-
-    def _hides(self, X: Any, given: MtMPretrainer, n_neurons: int, caller: str) -> np.ndarray:
-        """Return which neurons are never seen."""
-        if self.regions is None:
-            return np.zeros(n_neurons, dtype=bool)
-        if _is_fitted(given):
-            labels = read_known(X, given.sessions_, caller=caller).info.regions
-        else:
-            labels = resolve_regions(
-                X, None, None, given.regions, n_trials=0, n_neurons=n_neurons, caller=caller
-            )
-        return ~region_members(labels, self.regions, caller=caller)
-
-
-def _is_fitted(pretrainer: Any) -> bool:
-    return isinstance(pretrainer, MtMPretrainer) and hasattr(pretrainer, "model_")
-
-
-def _pretrained(given: MtMPretrainer, X: Any, seed: int) -> MtMPretrainer:
-    """Pretrain a copy on these trials; its chance is the decoder's where it has none."""
-    fresh = clone(given)
-    if fresh.random_state is None:
-        fresh.set_params(random_state=seed)
-    return fresh.fit(X)
-
-
-def _one_session(X: Any, caller: str) -> np.ndarray:
-    if is_session_list(X):
-        raise InvalidInputError(
-            f"{caller}: X is a list of {len(X)} recordings; expected one session. Pretrain on all "
-            "of them, then fit one decoder a session."
-        )
-    return check_spikes(X, caller=caller)

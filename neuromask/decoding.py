@@ -6,6 +6,7 @@ compared is fitted and scored by the same code.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,7 +23,7 @@ from sklearn.model_selection import GridSearchCV, check_cv, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from ._errors import InvalidInputError
+from ._errors import InvalidInputError, NeuromaskWarning
 from ._validation import check_choice
 
 __all__ = [
@@ -212,6 +213,19 @@ def summarise_decoders(table: pd.DataFrame, *, confidence: float = 0.95) -> pd.D
             }
         )
     return pd.DataFrame(rows)
+
+
+def warn_of_losses(table: pd.DataFrame, *, caller: str) -> None:
+    """Warn where the first model of a summary does worse by more than a standard error."""
+    better = table[table["difference"] < -table["difference_se"]]
+    if len(better):
+        shown = ", ".join(f"{r.model} by {-r.difference:.3f}" for r in better.itertuples())
+        warnings.warn(
+            f"{caller}: baselines do better than {table['model'].iloc[0]} on the same folds: "
+            f"{shown}.",
+            NeuromaskWarning,
+            stacklevel=3,
+        )
 
 
 def default_scoring(classes: bool) -> Any:

@@ -42,6 +42,7 @@ ORDER = [
     "_base",
     "pretrainer",
     "persistence",
+    "_pretrained",
     "decoder",
     "plots",
     "_arguments",

@@ -36,9 +36,9 @@ class FlatDecoder(Flat, nm.MtMDecoder):
     def fit(self, X, y):
         return super().fit(self._counts(X, reset=True), y)
 
-    def _outputs(self, X, caller):
+    def _known(self, X, caller):
         check_is_fitted(self)
-        return super()._outputs(self._counts(X, reset=False), caller)
+        return super()._known(self._counts(X, reset=False), caller)
 
     def _truth(self, X, y, caller):
         return super()._truth(self._counts(X, reset=False), y, caller)

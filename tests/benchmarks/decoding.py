@@ -3,12 +3,14 @@
     python tests/benchmarks/decoding.py folds 1 2 4 5 12 13 14 15 [--csv folds.csv]
     python tests/benchmarks/decoding.py few 1 2 4 5 12 13 14 15 [--csv few.csv] [--picture few.png]
     python tests/benchmarks/decoding.py cost 12
+    python tests/benchmarks/decoding.py simulated 0 1
 
 ``folds``: stimulus side (trials whose contrasts differ) and feedback, balanced accuracy, 5-fold
 stratified cross-validation (shuffled, seed 0). The pretrainer is unfitted, so that each fold is
 pretrained on its own training trials alone. ``few``: a fifth of the trials is the test; the rest is
 pretrained on without labels, and few of them get labels, in repeated draws. ``cost``: seconds to
-cross-validate a session with a pretrained model, by strategy. Neurons of at least 0.01 counts per
+cross-validate a session with a pretrained model, by strategy. ``simulated``: whisker and choice of
+simulated sessions of these seeds, beside decoders that see the true rates. Neurons of at least 0.01 counts per
 bin on the training trials of the recordings' own split.
 """
 
@@ -23,11 +25,26 @@ import numpy as np
 import pandas as pd
 from recordings import FOLDER
 from sklearn.base import clone
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.metrics import balanced_accuracy_score
-from sklearn.model_selection import StratifiedKFold, cross_val_score, train_test_split
+from sklearn.model_selection import (
+    GridSearchCV,
+    StratifiedKFold,
+    cross_val_score,
+    train_test_split,
+)
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 import neuromask as nm
-from neuromask.decoding import compare_decoders, decoding_baselines, summarise_decoders
+from neuromask.decoding import (
+    PerBinRegressor,
+    compare_decoders,
+    decoding_baselines,
+    pooled_r2,
+    summarise_decoders,
+)
 
 TARGETS = ("side", "feedback")
 LABELS = (10, 20, 50, 100)
@@ -151,11 +168,57 @@ def cost(options: argparse.Namespace) -> pd.DataFrame:
     return table
 
 
+def simulated(options: argparse.Namespace) -> pd.DataFrame:
+    """Decode simulated sessions, beside the same read-outs of the true log-rates."""
+    rows = []
+    for seed in options.numbers:
+        session = nm.simulate(500, random_state=seed)
+        train, test = session[:400], session[400:]
+        pre = nm.MtMPretrainer(max_epochs=options.epochs, random_state=0).fit(train)
+        whisker = nm.MtMDecoder(pre, task="regression", random_state=0)
+        whisker.fit(train, train.signals["whisker"])
+        truth = test.signals["whisker"]
+        ridge = make_pipeline(StandardScaler(), RidgeCV(np.logspace(-2, 4, 13)))
+        best = PerBinRegressor(ridge).fit(np.log(train.rates), train.signals["whisker"])
+        counts = decoding_baselines("regression", per_bin=True)["smoothed counts"]
+        counts.fit(train, train.signals["whisker"])
+        rows.append(
+            {
+                "seed": seed,
+                "target": "whisker (R²)",
+                "MtM": whisker.score(test, truth),
+                "true rates": pooled_r2(truth, best.predict(np.log(test.rates))),
+                "smoothed counts": pooled_r2(truth, counts.predict(test)),
+            }
+        )
+        for name in ("choice", "stimulus"):
+            y, answer = train.trials[name], test.trials[name]
+            models = {"MtM": nm.MtMDecoder(pre, random_state=0)}
+            models |= decoding_baselines("classification")
+            scores = {
+                k: balanced_accuracy_score(answer, clone(m).fit(train, y).predict(test))
+                for k, m in models.items()
+            }
+            logistic = make_pipeline(
+                FunctionTransformer(lambda x: np.log(x).reshape(len(x), -1)),
+                StandardScaler(),
+                PCA(),
+                GridSearchCV(LogisticRegression(max_iter=5000), {"C": np.logspace(-5, 1, 7)}),
+            ).fit(train.rates, y)
+            ceiling = balanced_accuracy_score(answer, logistic.predict(test.rates))
+            scored = {"seed": seed, "target": f"{name} (balanced accuracy)", "true rates": ceiling}
+            rows.append(scored | scores)
+    table = pd.DataFrame(rows)
+    table["share"] = table["MtM"] / table["true rates"]
+    print(table.round(3).to_string(index=False))
+    return table
+
+
 def main() -> None:
     """Measure what the command line names."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=("folds", "few", "cost"))
-    parser.add_argument("numbers", nargs="+", type=int)
+    parser.add_argument("what", choices=("folds", "few", "cost", "simulated"))
+    parser.add_argument("numbers", nargs="+", type=int, help="recordings, or seeds")
     parser.add_argument("--epochs", type=int, default=40, help="of pretraining")
     parser.add_argument("--finetune", default="head", choices=("head", "gradual", "full"))
     parser.add_argument("--draws", type=int, default=10, help="draws of few labels")
@@ -163,7 +226,8 @@ def main() -> None:
     parser.add_argument("--picture", type=Path, help="draw the curve over numbers of labels")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
-    table = {"folds": folds, "few": few, "cost": cost}[options.what](options)
+    measure = {"folds": folds, "few": few, "cost": cost, "simulated": simulated}[options.what]
+    table = measure(options)
     if options.csv:
         table.to_csv(options.csv, index=False)
 
