@@ -26,7 +26,7 @@ from .nn.pooling import decoding_features
 from .nn.stitching import TrialGroup
 from .schemes import Scheme
 
-__all__ = ["STRATEGIES", "finetune_readout"]
+__all__ = ["STRATEGIES", "finetune_readout", "split_for_validation"]
 
 #: Parts of the network that are trained, one stage after the other.
 STRATEGIES = {"gradual": ("session", "all"), "full": ("all",)}
@@ -180,9 +180,9 @@ def finetune_readout(
     scheme: str,
     target: Classes | Signals,
     trial_weights: np.ndarray,
+    rows: tuple[np.ndarray, np.ndarray],
     *,
     strategy: str,
-    validation_fraction: float,
     config: TrainingConfig,
     streams: RandomStreams,
     on_epoch: Callable[[dict[str, float]], None] = lambda row: None,
@@ -203,10 +203,10 @@ def finetune_readout(
         What to read out.
     trial_weights : ndarray, (trials,)
         Weight of each trial.
+    rows : (ndarray of int, ndarray of int)
+        Trials to train on, and trials that stop training and choose the weights.
     strategy : {"gradual", "full"}
         Whether what belongs to the session is trained before the rest, or all at once.
-    validation_fraction : float
-        Share of the trials that stop training and choose the weights.
     config : TrainingConfig
         How to train; its epochs are shared among the stages.
     streams : RandomStreams
@@ -221,7 +221,6 @@ def finetune_readout(
         the history, whose `stage` says what was trained.
     """
     network = replace(network, model=copy.deepcopy(network.model))
-    rows = _split(target, validation_fraction, streams.split)
     part = target.take(rows[0])
     features = network.decoding_features(
         replace(recording, counts=recording.counts[rows[0]]),
@@ -278,8 +277,16 @@ def finetune_readout(
     return network, trained.calibrated(target.take(rows[1]), trial_weights[rows[1]]), table
 
 
-def _split(target: Classes | Signals, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Set trials aside for validation, some of every class where there are enough."""
+def split_for_validation(
+    target: Classes | Signals, fraction: float, seed: int, *, caller: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Set trials aside for validation, some of every class.
+
+    Raises
+    ------
+    InvalidInputError
+        If a class has too few trials for both.
+    """
     n_trials = len(target.outputs)
     classes = target.codes if isinstance(target, Classes) else None
     n_validation = min(max(1, round(fraction * n_trials)), n_trials - 1)
@@ -288,7 +295,7 @@ def _split(target: Classes | Signals, fraction: float, seed: int) -> tuple[np.nd
         n_validation = max(n_validation, len(sizes))
         if sizes.min() < 2 or n_trials - n_validation < len(sizes):
             raise InvalidInputError(
-                f"MtMDecoder.fit: a class has {sizes.min()} of {n_trials} trials; expected at least "
+                f"{caller}: a class has {sizes.min()} of {n_trials} trials; expected at least "
                 "two of each class, to train and to validate. Use finetune='head'."
             )
     chance = np.random.RandomState(seed % 2**32)

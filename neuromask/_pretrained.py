@@ -7,17 +7,19 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
 from ._errors import InvalidInputError
-from ._recordings import read_known, region_members
+from ._recordings import SessionInfo, read_known, region_codes, region_members
 from ._validation import check_choice, resolve_regions
 from .persistence import load
 from .pretrainer import MtMPretrainer
 from .schemes import Scheme
 
 __all__ = [
+    "check_scheme",
     "fitted_schemes",
     "hidden_neurons",
     "is_fitted",
@@ -74,14 +76,18 @@ def fitted_schemes(given: MtMPretrainer, *, caller: str) -> Sequence[Scheme]:
     return given.schemes_ if is_fitted(given) else given._check_parameters(caller)
 
 
-def scheme_names(given: MtMPretrainer, asked: str, *, caller: str) -> list[str]:
-    """Return the schemes to choose from: the one asked for, or all for "auto"."""
+def check_scheme(given: MtMPretrainer, asked: str, *, caller: str) -> None:
+    """Refuse a scheme that it was not, or will not be, fitted with."""
     names = [scheme.name for scheme in fitted_schemes(given, caller=caller)]
-    name = str(asked).replace("_", "-")
-    if name == "auto":
-        return names
-    check_choice("scheme", name, ["auto", *names], caller=caller)
-    return [name]
+    check_choice("scheme", str(asked).replace("_", "-"), ["auto", *names], caller=caller)
+
+
+def scheme_names(pre: MtMPretrainer, asked: str, info: SessionInfo) -> list[str]:
+    """Return the schemes to choose from: the one asked for, or all that a session was fitted with."""
+    if asked != "auto":
+        return [str(asked).replace("_", "-")]
+    codes = torch.as_tensor(region_codes(info, pre.ignore_regions))
+    return [s.name for s in pre.schemes_ if s.reason_against(codes) is None]
 
 
 def hidden_neurons(

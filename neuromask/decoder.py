@@ -16,9 +16,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._base import SpikesEstimator
 from ._errors import InvalidInputError
-from ._finetuning import STRATEGIES, finetune_readout
+from ._finetuning import STRATEGIES, finetune_readout, split_for_validation
 from ._interpretation import region_importance, scores_over_time
 from ._pretrained import (
+    check_scheme,
     fitted_schemes,
     hidden_neurons,
     is_fitted,
@@ -228,12 +229,16 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
         self._check_parameters(caller)
         given = resolve_pretrainer(self.pretrainer, caller=caller)
         counts, target = self._read(X, y, caller)
-        names = scheme_names(given, self.scheme, caller=caller)
+        check_scheme(given, self.scheme, caller=caller)
         hidden = hidden_neurons(X, given, self.regions, counts.shape[2], caller=caller)
+        weights = target.trial_weights(self.class_weight)
         streams = random_streams(self.random_state)
+        rows = None
+        if self.finetune != "head":
+            fraction = self.validation_fraction
+            rows = split_for_validation(target, fraction, streams.split, caller=caller)
         pre = given if is_fitted(given) else pretrain_copy(given, X, streams.init)
         recording = read_known(X, pre.sessions_, caller=caller)
-        weights = target.trial_weights(self.class_weight)
         folds = make_folds(target, streams.split)
         network = pre._network()
         readouts = {
@@ -244,12 +249,12 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
                 trial_weights=weights,
                 folds=folds,
             )
-            for name in names
+            for name in scheme_names(pre, self.scheme, recording.info)
         }
         losses = {name: readout.loss for name, readout in readouts.items()}
         best = min(losses, key=losses.__getitem__)
         history = pd.DataFrame()
-        if self.finetune != "head":
+        if rows is not None:
             with fit_progress(self.verbose, self.max_epochs) as on_epoch:
                 network, trained, history = finetune_readout(
                     network,
@@ -258,8 +263,8 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
                     best,
                     target,
                     weights,
+                    rows,
                     strategy=self.finetune,
-                    validation_fraction=self.validation_fraction,
                     config=self._training_config(network.precision),
                     streams=streams,
                     on_epoch=on_epoch,
@@ -513,6 +518,8 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
     def _check_parameters(self, caller: str) -> None:
         check_choice("task", self.task, TASKS, caller=caller)
         check_choice("finetune", self.finetune, ("head", *STRATEGIES), caller=caller)
+        if isinstance(self.class_weight, str):
+            check_choice("class_weight", self.class_weight, ["balanced"], caller=caller)
         for name in ("max_epochs", "batch_size", "n_iter_no_change"):
             check_positive_int(name, getattr(self, name), caller=caller)
         check_fraction("learning_rate", self.learning_rate, caller=caller, low=1e-12, high=10.0)

@@ -202,6 +202,9 @@ def test_the_scheme_is_chosen_on_trials_left_out(pre, session):
     table = fitted.selection_
     assert table["scheme"].tolist() == ["neuron", "causal", "intra-region", "inter-region"]
     assert fitted.scheme_ == table.loc[table["loss"].idxmin(), "scheme"]
+    one_region = nm.Session(session.counts, ["CA1"] * 15, session_id="one")
+    single = decoder(nm.MtMPretrainer(**TINY)).fit(one_region, session.trials["choice"])
+    assert "inter-region" not in set(single.selection_["scheme"])  # it was never pretrained
     asked = decoder(pre, scheme="inter_region").fit(session, session.trials["choice"])
     assert asked.scheme_ == "inter-region"
     assert asked.selection_["scheme"].tolist() == ["inter-region"]
@@ -420,6 +423,7 @@ def test_bad_targets_are_refused_before_any_work(session, monkeypatch, task, y, 
         ({"scheme": "nueron"}, "scheme='nueron'.*Did you mean 'neuron'"),
         ({"regions": "VIS"}, r"no region 'VIS' in this session.*Did you mean 'VISp'"),
         ({"regions": []}, "no region is named"),
+        ({"class_weight": "balance"}, "class_weight='balance'.*Did you mean 'balanced'"),
         ({"max_epochs": 0}, "max_epochs=0"),
         ({"learning_rate": -1}, "learning_rate=-1"),
         ({"weight_decay": -1}, "weight_decay=-1"),
@@ -491,8 +495,9 @@ def test_what_interpretation_needs(pre, session):
         decoder(pre).time_resolved(session, y, step=0)
 
 
-def test_a_class_too_small_for_fine_tuning(pre, session):
+def test_a_class_too_small_for_fine_tuning(pre, session, monkeypatch):
     y = np.where(np.arange(48) == 0, "once", "often")
     assert decoder(pre).fit(session, y).predict_proba(session).shape == (48, 2)
+    monkeypatch.setattr("neuromask.pretrainer.train", None)  # refused before pretraining
     with pytest.raises(InvalidInputError, match="a class has 1 of 48 trials.*finetune='head'"):
-        decoder(pre, finetune="full").fit(session, y)
+        decoder(nm.MtMPretrainer(**TINY), finetune="full").fit(session, y)
