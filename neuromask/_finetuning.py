@@ -17,7 +17,7 @@ from ._batching import SessionTensors
 from ._errors import InvalidInputError
 from ._inference import Network
 from ._random import RandomStreams
-from ._readout import Readout, fit_readout, make_folds
+from ._readout import Readout, read_scheme
 from ._recordings import Recording, region_codes
 from ._targets import Classes, Signals
 from ._training import TrainingConfig, autocast, train
@@ -222,18 +222,14 @@ def finetune_readout(
     """
     network = replace(network, model=copy.deepcopy(network.model))
     part = target.take(rows[0])
-    features = network.decoding_features(
+    readout = read_scheme(
+        network,
         replace(recording, counts=recording.counts[rows[0]]),
         hidden,
         scheme,
-        per_bin=target.per_bin,
-    )
-    readout = fit_readout(
-        features,
         part,
-        n_latent=network.n_latent(per_bin=target.per_bin),
-        trial_weights=trial_weights[rows[0]],
-        folds=make_folds(part, streams.split),
+        trial_weights[rows[0]],
+        streams.split,
     )
     model = _Decoding(network.model, readout, per_bin=target.per_bin).to(network.device)
     training, validation = (

@@ -10,10 +10,12 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax
 from sklearn.model_selection import KFold, StratifiedKFold
 
+from ._inference import Network
+from ._recordings import Recording
 from ._ridge import fit_ridge
 from ._targets import Classes, Signals
 
-__all__ = ["Readout", "calibrate", "fit_readout", "make_folds"]
+__all__ = ["Readout", "calibrate", "fit_readout", "make_folds", "read_scheme"]
 
 Folds = Sequence[tuple[np.ndarray, np.ndarray]]
 
@@ -116,6 +118,43 @@ def fit_readout(
     fit, metric = min(zip(fits, metrics, strict=True), key=lambda found: found[0].loss)
     readout = Readout(axes @ (metric[:, None] * fit.weights), fit.intercept, fit.loss, fit.left_out)
     return readout.calibrated(target, trial_weights)
+
+
+def read_scheme(
+    network: Network,
+    recording: Recording,
+    hidden: np.ndarray,
+    scheme: str,
+    target: Classes | Signals,
+    trial_weights: np.ndarray,
+    seed: int,
+) -> Readout:
+    """Fit a read-out under one scheme's prompt.
+
+    Parameters
+    ----------
+    network : Network
+        Fitted network.
+    recording : Recording
+        Labelled trials.
+    hidden : ndarray of bool, (neurons,)
+        Neurons that are not seen.
+    scheme : str
+        The scheme.
+    target : Classes or Signals
+        What to read out.
+    trial_weights : ndarray, (trials,)
+        Weight of each trial.
+    seed : int
+        Source of the folds; the same gives the same ones.
+    """
+    return fit_readout(
+        network.decoding_features(recording, hidden, scheme, per_bin=target.per_bin),
+        target,
+        n_latent=network.n_latent(per_bin=target.per_bin),
+        trial_weights=trial_weights,
+        folds=make_folds(target, seed),
+    )
 
 
 def make_folds(target: Classes | Signals, seed: int) -> Folds:

@@ -29,7 +29,7 @@ from ._pretrained import (
 )
 from ._progress import fit_progress
 from ._random import random_streams
-from ._readout import Readout, fit_readout, make_folds
+from ._readout import Readout, read_scheme
 from ._recordings import Recording, read_known, read_one
 from ._targets import Classes, Signals, read_labels, read_target
 from ._training import TrainingConfig
@@ -239,16 +239,9 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
             rows = split_for_validation(target, fraction, streams.split, caller=caller)
         pre = given if is_fitted(given) else pretrain_copy(given, X, streams.init)
         recording = read_known(X, pre.sessions_, caller=caller)
-        folds = make_folds(target, streams.split)
         network = pre._network()
         readouts = {
-            name: fit_readout(
-                network.decoding_features(recording, hidden, name, per_bin=target.per_bin),
-                target,
-                n_latent=network.n_latent(per_bin=target.per_bin),
-                trial_weights=weights,
-                folds=folds,
-            )
+            name: read_scheme(network, recording, hidden, name, target, weights, streams.split)
             for name in scheme_names(pre, self.scheme, recording.info)
         }
         losses = {name: readout.loss for name, readout in readouts.items()}
