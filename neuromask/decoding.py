@@ -27,7 +27,9 @@ from ._errors import InvalidInputError, NeuromaskWarning
 from ._validation import check_choice
 
 __all__ = [
+    "ArgmaxClassifier",
     "PerBinRegressor",
+    "ReducedRankRegressor",
     "compare_decoders",
     "decoding_baselines",
     "pooled_r2",
@@ -97,7 +99,7 @@ def decoding_baselines(task: str, *, per_bin: bool = False) -> dict[str, BaseEst
         model = make_pipeline(StandardScaler(), RidgeCV(alphas=[10.0**k for k in range(-1, 6)]))
         return {
             "smoothed counts": make_pipeline(FunctionTransformer(_smooth), PerBinRegressor(model)),
-            "reduced rank": _reduced_rank(PLSRegression(scale=False), "n_components"),
+            "reduced rank": _reduced_rank(task),
         }
     inputs = {"trial mean": _mean, "three windows": _thirds, "smoothed counts": _smooth_flat}
     found = {}
@@ -109,11 +111,7 @@ def decoding_baselines(task: str, *, per_bin: bool = False) -> dict[str, BaseEst
             search = GridSearchCV(Ridge(), {"alpha": [10.0**k for k in range(-1, 7)]}, cv=5)
         # All principal components: a rotation that spares the solver features it cannot use.
         found[name] = make_pipeline(FunctionTransformer(function), StandardScaler(), PCA(), search)
-    pls = PLSRegression(scale=False)
-    if task == "classification":
-        found["reduced rank"] = _reduced_rank(ArgmaxClassifier(pls), "estimator__n_components")
-    else:
-        found["reduced rank"] = _reduced_rank(pls, "n_components")
+    found["reduced rank"] = _reduced_rank(task)
     return found
 
 
@@ -267,6 +265,28 @@ class PerBinRegressor(RegressorMixin, BaseEstimator):
         return self.estimator_.predict(X.reshape(-1, X.shape[2])).reshape(len(X), *self.shape_)
 
 
+class ReducedRankRegressor(RegressorMixin, BaseEstimator):
+    """Partial least squares of at most as many components as the data allow.
+
+    Parameters
+    ----------
+    rank : int, default=1
+        Most components.
+    """
+
+    def __init__(self, rank: int = 1) -> None:
+        self.rank = rank
+
+    def fit(self, X: np.ndarray, y: np.ndarray) -> ReducedRankRegressor:
+        """Fit on features (trials, features) and numbers (trials,) or (trials, outputs)."""
+        self.estimator_ = PLSRegression(min(self.rank, *X.shape), scale=False).fit(X, y)
+        return self
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        """Predict numbers in the shape of the fitted y."""
+        return self.estimator_.predict(X)
+
+
 class ArgmaxClassifier(ClassifierMixin, BaseEstimator):
     """Classify with a regressor of one-hot classes; the largest excess over the mean wins."""
 
@@ -286,8 +306,13 @@ class ArgmaxClassifier(ClassifierMixin, BaseEstimator):
         return self.classes_[(self.estimator_.predict(X) - self.share_).argmax(1)]
 
 
-def _reduced_rank(model: BaseEstimator, rank: str) -> BaseEstimator:
-    search = GridSearchCV(model, {rank: RANKS}, cv=5)
+def _reduced_rank(task: str) -> BaseEstimator:
+    if task == "classification":
+        search = GridSearchCV(
+            ArgmaxClassifier(ReducedRankRegressor()), {"estimator__rank": RANKS}, cv=5
+        )
+    else:
+        search = GridSearchCV(ReducedRankRegressor(), {"rank": RANKS}, cv=5)
     return make_pipeline(FunctionTransformer(_smooth_flat), StandardScaler(), PCA(), search)
 
 

@@ -14,6 +14,7 @@ from neuromask._errors import InvalidInputError
 from neuromask.decoding import (
     ArgmaxClassifier,
     PerBinRegressor,
+    ReducedRankRegressor,
     _mean,
     compare_decoders,
     decoding_baselines,
@@ -71,6 +72,14 @@ def test_bins_are_samples():
     y = np.stack([X[..., 0] - X[..., 1], X[..., 2]], -1)
     model = PerBinRegressor(Ridge(alpha=1e-6)).fit(X, y)
     np.testing.assert_allclose(model.predict(X[:2]), y[:2], atol=1e-5)
+
+
+def test_the_rank_is_cut_to_what_the_data_allow():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(6, 4)), rng.normal(size=6)
+    many, all_of_them = (ReducedRankRegressor(rank).fit(X, y).predict(X) for rank in (50, 4))
+    np.testing.assert_allclose(many, all_of_them)
+    assert many.shape == y.shape
 
 
 def test_the_largest_excess_over_the_mean_wins():
