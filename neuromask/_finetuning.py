@@ -90,7 +90,8 @@ class _Decoding(nn.Module):
     def forward(self, group: TrialGroup, *, generator: torch.Generator | None = None) -> Tensor:
         """Return outputs (trials, time or 1, outputs)."""
         state = self.backbone.states([group], generator=generator)[0]
-        features = decoding_features(state, group, per_bin=self.per_bin)
+        scale = self.backbone.stitch(group.session_id).scale
+        features = decoding_features(state, group, scale, per_bin=self.per_bin)
         return features @ self.weights + self.intercept
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ._recordings import Recording
 from ._training import autocast
 from .masks import apply_mask
-from .nn.pooling import WINDOWS, decoding_features
+from .nn.pooling import block_sizes, decoding_features
 from .nn.stitching import TrialGroup
 from .schemes import Scheme
 
@@ -74,17 +74,18 @@ class Network:
         per_bin : bool
             Whether behaviour has a value in every bin, or one a trial.
         """
+        scale = self.model.stitch(recording.info.session_id).scale
         return self._run(
             recording.info.session_id,
             recording.counts,
             np.broadcast_to(hidden, recording.counts.shape),
             self.index(scheme),
-            lambda g: decoding_features(self.model.states([g])[0], g, per_bin=per_bin),
+            lambda g: decoding_features(self.model.states([g])[0], g, scale, per_bin=per_bin),
         )
 
-    def n_latent(self, *, per_bin: bool) -> int:
-        """Return how many of the `decoding_features` come from the trunk."""
-        return self.model.n_features * (1 if per_bin else sum(WINDOWS))
+    def block_sizes(self, recording: Recording, *, per_bin: bool) -> tuple[int, ...]:
+        """Return the sizes of the blocks of `decoding_features`, the trunk's in front."""
+        return block_sizes(self.model.n_features, recording.info.n_neurons, per_bin=per_bin)
 
     def index(self, scheme: str) -> int:
         """Return a fitted scheme's number by its name."""

@@ -126,11 +126,9 @@ def _bin_by_bin(
     """Fit a read-out to each bin alone; return answers (test trials, bins)."""
     network = fitted.pretrainer_._network()
     caller = "MtMDecoder.time_resolved"
+    known = [fitted._known(x, caller) for x in (X, X_test)]
     training, test = (
-        network.decoding_features(
-            fitted._known(x, caller), fitted._hidden, fitted.scheme_, per_bin=True
-        )
-        for x in (X, X_test)
+        network.decoding_features(x, fitted._hidden, fitted.scheme_, per_bin=True) for x in known
     )
     weights = target.trial_weights(fitted.class_weight)
     folds = make_folds(target, random_streams(fitted.random_state).split)
@@ -140,7 +138,7 @@ def _bin_by_bin(
         readout = fit_readout(
             training[:, one],
             target,
-            n_latent=network.n_latent(per_bin=True),
+            block_sizes=network.block_sizes(known[0], per_bin=True),
             trial_weights=weights,
             folds=folds,
         )

@@ -78,14 +78,14 @@ def fit_readout(
     features: np.ndarray,
     target: Classes | Signals,
     *,
-    n_latent: int,
+    block_sizes: Sequence[int],
     trial_weights: np.ndarray,
     folds: Folds,
 ) -> Readout:
     """Fit a ridge regression in a metric that trials themselves suggest.
 
-    The trunk's features and the counts are each brought to a set total variance, and directions of
-    very large variance are scaled down, more or less as suits the trials left out.
+    The trunk's features and each view of the counts are brought to a set total variance, and
+    directions of very large variance are scaled down, more or less as suits the trials left out.
 
     Parameters
     ----------
@@ -93,8 +93,8 @@ def fit_readout(
         Of :func:`neuromask.nn.pooling.decoding_features`.
     target : Classes or Signals
         What to read out; chances of classes are calibrated.
-    n_latent : int
-        Number of features, in front, that come from the trunk; the rest are counts.
+    block_sizes : sequence of int
+        Features from the trunk, which are in front, and of each view of the counts.
     trial_weights : ndarray, (trials,)
         Weight of each trial.
     folds : sequence of (ndarray of int, ndarray of int)
@@ -102,10 +102,11 @@ def fit_readout(
     """
     rows = features.reshape(-1, features.shape[2]).astype(np.float64)
     centred = rows - rows.mean(0)
-    scale = np.empty(rows.shape[1])
-    blocks = ((slice(None, n_latent), LATENT_AMPLITUDE), (slice(n_latent, None), 1.0))
-    for block, amplitude in blocks:
+    scale, ends = np.empty(rows.shape[1]), np.cumsum(block_sizes)
+    for size, end in zip(block_sizes, ends, strict=True):
+        block = slice(end - size, end)
         energy = (centred[:, block] ** 2).sum(1).mean()
+        amplitude = LATENT_AMPLITUDE if end == ends[0] else 1.0
         scale[block] = amplitude / np.sqrt(energy) if energy > 0 else 0.0
     axes, variances = _principal_axes(centred * scale)
     axes *= scale[:, None]  # (features, axes)
@@ -151,7 +152,7 @@ def read_scheme(
     return fit_readout(
         network.decoding_features(recording, hidden, scheme, per_bin=target.per_bin),
         target,
-        n_latent=network.n_latent(per_bin=target.per_bin),
+        block_sizes=network.block_sizes(recording, per_bin=target.per_bin),
         trial_weights=trial_weights,
         folds=make_folds(target, seed),
     )

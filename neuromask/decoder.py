@@ -57,8 +57,8 @@ def _decodes_classes(decoder: MtMDecoder) -> bool:
 class MtMDecoder(SpikesEstimator, BaseEstimator):
     """Decode behaviour from spikes with a pretrained model.
 
-    The read-out sees the trunk's features and the counts, averaged over the trial, its halves and
-    its quarters, or in every bin for signals. Its strength, the scheme whose prompt is used and the
+    The read-out sees the trunk's features and the counts, averaged over windows of several lengths,
+    or in every bin for signals. Its strength, the scheme whose prompt is used and the
     calibration of probabilities are chosen on training trials left out by cross-validation.
 
     Parameters

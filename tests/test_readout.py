@@ -6,7 +6,7 @@ from sklearn.metrics import log_loss
 
 from neuromask._readout import N_FOLDS, calibrate, fit_readout, make_folds
 from neuromask._targets import Classes, read_target
-from neuromask.nn.pooling import WINDOWS, decoding_features
+from neuromask.nn.pooling import FINE_WINDOWS, WINDOWS, block_sizes, decoding_features
 from neuromask.nn.stitching import State, TrialGroup
 
 
@@ -31,27 +31,35 @@ def state(trials, n_features=4):
     return State(features, torch.full(trials.counts.shape, 0.3).log())
 
 
+SIZES = (50, 100, 50)
+SCALE = torch.tensor([0.25, 4.0])
+
+
 def test_features_are_averages_over_the_trial_its_halves_and_its_quarters():
     trials = group(n_time=8)
-    found = decoding_features(state(trials), trials, per_bin=False)
-    assert found.shape == (3, 1, sum(WINDOWS) * (4 + 2))
-    counts = found[:, 0, 7 * 4 :]
+    found = decoding_features(state(trials), trials, SCALE, per_bin=False)
+    sizes = block_sizes(4, 2, per_bin=False)
+    assert sizes == (sum(WINDOWS) * 4, sum(WINDOWS) * 2, FINE_WINDOWS * 2)
+    assert found.shape == (3, 1, sum(sizes))
+    counts, fine = found[:, 0, 28:42], found[:, 0, 42:]
     np.testing.assert_allclose(counts[:, :2], trials.counts.mean(1), rtol=1e-6)
     np.testing.assert_allclose(counts[:, 2:4], trials.counts[:, :4].mean(1), rtol=1e-6)
     np.testing.assert_allclose(counts[:, -2:], trials.counts[:, 6:].mean(1), rtol=1e-6)
+    smoothed = decoding_features(state(trials), trials, SCALE, per_bin=True)[..., 4:]
+    np.testing.assert_allclose(fine[:, :2], smoothed[:, 0] / torch.tensor([0.5, 2.0]), rtol=1e-6)
 
 
 @pytest.mark.parametrize("n_time", [1, 2, 3, 7])
 def test_short_trials_have_as_many_features(n_time):
     trials = group(n_time=n_time)
-    found = decoding_features(state(trials), trials, per_bin=False)
-    assert found.shape[2] == 42
+    found = decoding_features(state(trials), trials, SCALE, per_bin=False)
+    assert found.shape[2] == 42 + 2 * FINE_WINDOWS
     assert torch.isfinite(found).all()
 
 
 def test_hidden_counts_stand_in_as_expected_ones():
     trials = group(hidden=True)
-    found = decoding_features(state(trials), trials, per_bin=False)[:, 0, 28:]
+    found = decoding_features(state(trials), trials, SCALE, per_bin=False)[:, 0, 28:42]
     np.testing.assert_allclose(found[:, ::2], 0.3, rtol=1e-6)
 
 
@@ -59,11 +67,13 @@ def test_hidden_counts_stand_in_as_expected_ones():
 def test_smoothed_counts_keep_to_the_past_under_causal_attention(causal):
     trials, changed = group(causal=causal), group(causal=causal)
     changed.counts[:, 6:] += 1
-    one, other = (decoding_features(state(t), t, per_bin=True)[..., 4:] for t in (trials, changed))
+    one, other = (
+        decoding_features(state(t), t, SCALE, per_bin=True)[..., 4:] for t in (trials, changed)
+    )
     assert torch.equal(one[:, :6], other[:, :6]) is causal
     flat = group(causal=causal)
     flat.counts[:] = 2.0
-    even = decoding_features(state(flat), flat, per_bin=True)[..., 4:]
+    even = decoding_features(state(flat), flat, SCALE, per_bin=True)[..., 4:]
     np.testing.assert_allclose(even, 2.0, rtol=1e-6)
 
 
@@ -91,16 +101,16 @@ def test_a_readout_is_linear_in_its_features_and_better_than_chance():
     features[:, 0, :3] += 3 * np.eye(3)[codes]
     target = Classes(np.array(["a", "b", "c"]), codes)
     readout = fit_readout(
-        features, target, n_latent=50, trial_weights=np.ones(60), folds=make_folds(target, 0)
+        features, target, block_sizes=SIZES, trial_weights=np.ones(60), folds=make_folds(target, 0)
     )
     np.testing.assert_allclose(
         readout.predict(features), features @ readout.weights + readout.intercept
     )
     left_out = np.exp(readout.log_chances(readout.left_out[:, 0]))
     assert log_loss(codes, left_out) < np.log(3)
-    scaled = features * np.where(np.arange(200) < 50, 1000.0, 0.01)
+    scaled = features * np.repeat([1000.0, 0.01, 7.0], SIZES)
     again = fit_readout(
-        scaled, target, n_latent=50, trial_weights=np.ones(60), folds=make_folds(target, 0)
+        scaled, target, block_sizes=SIZES, trial_weights=np.ones(60), folds=make_folds(target, 0)
     )
     np.testing.assert_allclose(again.predict(scaled), readout.predict(features), atol=1e-6)
 

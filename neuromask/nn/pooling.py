@@ -8,16 +8,18 @@ from torch import Tensor
 
 from .stitching import State, TrialGroup
 
-__all__ = ["WINDOWS", "decoding_features"]
+__all__ = ["FINE_WINDOWS", "WINDOWS", "block_sizes", "decoding_features"]
 
 #: Equal windows that a trial is averaged over: the whole, its halves and its quarters. Ridge then
 #: prefers what lasts, and takes what changes where the data ask for it.
 WINDOWS = (1, 2, 4)
-# Standard deviation, in bins, of the gaussian that smooths counts for read-outs of every bin.
+#: Windows of smoothed counts, for what changes faster.
+FINE_WINDOWS = 20
+# Standard deviation, in bins, of the gaussian that smooths counts.
 SMOOTHING = 3.0
 
 
-def decoding_features(state: State, group: TrialGroup, *, per_bin: bool) -> Tensor:
+def decoding_features(state: State, group: TrialGroup, scale: Tensor, *, per_bin: bool) -> Tensor:
     """Gather the features that behaviour is read from.
 
     Hidden counts stand in as the model's expectation of them, so that a read-out fitted on whole
@@ -29,20 +31,33 @@ def decoding_features(state: State, group: TrialGroup, *, per_bin: bool) -> Tens
         What a backbone made of the trials.
     group : TrialGroup
         The trials.
+    scale : Tensor, (neurons,)
+        Standard deviation of each neuron's counts in pretraining.
     per_bin : bool
         Whether behaviour has a value in every bin, or one a trial.
 
     Returns
     -------
     Tensor of float32, (trials, time or 1, features)
-        The trunk's features first, then counts; `WINDOWS` of both for one value a trial.
+        Blocks of the sizes that `block_sizes` gives: the trunk's features and the smoothed counts
+        of every bin; or, for one value a trial, averages of the trunk's features and of the counts
+        over `WINDOWS`, and of smoothed counts over `FINE_WINDOWS`.
     """
     counts = torch.where(group.hidden, state.log_rates.exp(), group.counts)
-    features = state.features.float()
+    features, smoothed = state.features.float(), _smooth(counts, group.causal)
     if per_bin:
-        return torch.cat([features, _smooth(counts, group.causal)], -1)
+        return torch.cat([features, smoothed], -1)
     pooled = [_pool(x, n) for x in (features, counts) for n in WINDOWS]
+    # Between counts, which the busiest neurons dominate, and z-scores, which the quietest do.
+    pooled.append(_pool(smoothed / scale.sqrt(), FINE_WINDOWS))
     return torch.cat(pooled, -1)[:, None]
+
+
+def block_sizes(n_features: int, n_neurons: int, *, per_bin: bool) -> tuple[int, ...]:
+    """Return how many of the `decoding_features` come from the trunk, and from each view of counts."""
+    if per_bin:
+        return n_features, n_neurons
+    return sum(WINDOWS) * n_features, sum(WINDOWS) * n_neurons, FINE_WINDOWS * n_neurons
 
 
 def _pool(x: Tensor, n_windows: int) -> Tensor:
