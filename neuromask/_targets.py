@@ -200,7 +200,7 @@ def _signals(values: np.ndarray, n_time: int, caller: str) -> Signals:
             f"{caller}: y holds {values.dtype} values such as {values.tolist()[0]!r}; expected "
             "numbers for task='regression'. Use task='classification' to decode classes."
         )
-    if values.ndim == 2 and values.shape[1] == 1 != n_time:
+    if values.ndim == 2 and values.shape[1] == 1:  # a column, as scikit-learn takes it
         values = column_or_1d(values, warn=True)
     n_trials, *shape = values.shape
     if len(shape) > 2 or (shape and shape[0] != n_time) or 0 in shape:
