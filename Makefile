@@ -27,7 +27,7 @@ docs: .venv/docs.stamp
 benchmark: .venv/test.stamp
 	$(BIN)/python tests/benchmarks/recordings.py
 	$(BIN)/python tests/benchmarks/decoding.py folds 1 2 4 5 12 13 14 15
-	$(BIN)/python tests/benchmarks/decoding.py few 1 2 4 5 12 13 14 15
+	$(BIN)/python tests/benchmarks/decoding.py few 1 2 4 5 12 13 14 15 --picture docs/images/few_labels.png
 	$(BIN)/python tests/benchmarks/decoding.py cost 12
 	$(BIN)/python tests/benchmarks/decoding.py simulated 0 1
 

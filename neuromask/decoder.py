@@ -280,6 +280,7 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
             self.classes_ = target.labels
         else:
             self._units = target.units
+            vars(self).pop("classes_", None)  # of an earlier fit
         return self
 
     def predict(self, X: Any) -> np.ndarray:

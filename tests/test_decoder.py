@@ -74,7 +74,8 @@ def test_classes_of_any_type(pre, session, labels):
 @pytest.mark.parametrize("shape", [(48,), (48, 20), (48, 20, 2), (48, 20, 1)])
 def test_numbers_of_any_shape(pre, session, shape):
     y = np.random.default_rng(0).normal(3, 2, shape)
-    fitted = decoder(pre, task="regression").fit(session, y)
+    fitted = decoder(pre).fit(session, session.trials["choice"])  # an earlier fit leaves no trace
+    fitted.set_params(task="regression").fit(session, y)
     assert fitted.predict(session).shape == shape
     assert fitted.score(session, y) <= 1
     assert not hasattr(fitted, "classes_")
