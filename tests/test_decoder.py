@@ -4,6 +4,7 @@ import warnings
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.base import clone, is_classifier, is_regressor
@@ -245,13 +246,26 @@ def test_gradual_trains_the_session_first(pre, session, monkeypatch):
     assert all("stitches" in name for name in first - {"weights", "intercept"})
 
 
-def test_fine_tuning_that_does_not_help_keeps_the_head_of_all_trials(pre, session):
+def test_fine_tuning_that_does_not_help_keeps_the_head_of_all_trials(pre, session, monkeypatch):
+    nothing = pd.DataFrame({"epoch": [1], "val_loss": [9.0]})
+    monkeypatch.setattr(_finetuning, "train", lambda *_, **options: nothing.copy())
     y = session.trials["choice"]
     head = decoder(pre).fit(session, y)
-    useless = decoder(pre, finetune="full", learning_rate=1e-12, max_epochs=2).fit(session, y)
-    if useless.history_["val_loss"].min() == useless.history_["val_loss"].iloc[0]:
-        np.testing.assert_array_equal(useless.predict_proba(session), head.predict_proba(session))
+    useless = decoder(pre, finetune="full").fit(session, y)
+    np.testing.assert_array_equal(useless.predict_proba(session), head.predict_proba(session))
     assert same_weights(useless.pretrainer_, pre)
+    assert useless.history_["stage"].tolist() == ["head", "all"]
+
+
+@pytest.mark.filterwarnings("ignore:.*have no\\s+spikes")
+def test_stimulus_side_of_a_real_recording(steinmetz):
+    session = nm.load_npz(steinmetz(7))
+    side = np.sign(session.trials["contrast_right"] - session.trials["contrast_left"]).to_numpy()
+    session = session[side != 0].select_neurons(session.counts.mean((0, 1)) >= 0.02)
+    side = side[side != 0]
+    given = nm.MtMPretrainer(dim=16, n_layers=1, max_epochs=4, random_state=0)
+    scores = cross_val_score(decoder(given), session, side, cv=4, scoring="balanced_accuracy")
+    assert scores.mean() > 0.58  # chance is 0.5, with a standard error of about 0.03
 
 
 def test_class_weights(pre, session):
