@@ -256,9 +256,13 @@ def finetune_readout(
     for stage in stages:
         for parameter in model.parameters():
             parameter.requires_grad_(stage == "all" or id(parameter) in own)
-        history = train(model, objective, config, streams, on_epoch=on_epoch)
-        history["epoch"] += tables[-1]["epoch"].max()
-        tables.append(history.assign(stage=stage))
+        done = int(tables[-1]["epoch"].max())
+
+        def tell(row: dict[str, float], done: int = done) -> None:
+            on_epoch(row | {"epoch": row["epoch"] + done})
+
+        history = train(model, objective, config, streams, on_epoch=tell)
+        tables.append(history.assign(stage=stage, epoch=history["epoch"] + done))
     model.requires_grad_(True)
     table = pd.concat(tables, ignore_index=True)
     end = objective.validate()[1]

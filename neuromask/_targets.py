@@ -12,6 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
 from ._errors import InvalidInputError
+from ._validation import is_missing
 
 __all__ = ["Classes", "Signals", "Units", "read_labels", "read_target"]
 
@@ -172,7 +173,7 @@ def _as_array(y: Any, n_trials: int, caller: str) -> np.ndarray:
         )
     if values.dtype.kind == "c":
         raise InvalidInputError(f"{caller}: Complex data not supported: y has {values.dtype}.")
-    missing = _missing(values)
+    missing = _missing(y, values)
     if missing.any():
         where = tuple(int(i) for i in np.argwhere(missing)[0])
         raise InvalidInputError(
@@ -183,11 +184,12 @@ def _as_array(y: Any, n_trials: int, caller: str) -> np.ndarray:
     return values
 
 
-def _missing(values: np.ndarray) -> np.ndarray:
+def _missing(y: Any, values: np.ndarray) -> np.ndarray:
     if values.dtype.kind == "f":
         return ~np.isfinite(values)
-    if values.dtype.kind == "O":
-        return np.frompyfunc(lambda v: v is None or v is not v or v != v, 1, 1)(values).astype(bool)
+    if values.dtype.kind in "OU":
+        # As objects, for numpy turns ["left", nan] into text, and the gap into a class "nan".
+        return np.frompyfunc(is_missing, 1, 1)(np.asarray(y, dtype=object)).astype(bool)
     return np.zeros(values.shape, dtype=bool)
 
 

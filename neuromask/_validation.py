@@ -16,6 +16,7 @@ __all__ = [
     "check_positive_int",
     "check_regions",
     "check_spikes",
+    "is_missing",
     "resolve_regions",
 ]
 
@@ -169,7 +170,7 @@ def check_regions(regions: Any, n_neurons: int, *, caller: str) -> np.ndarray:
     missing = [
         i
         for i, (label, name) in enumerate(zip(labels, text, strict=True))
-        if _is_missing(label) or not name.strip()
+        if is_missing(label) or not name.strip()
     ]
     if missing:
         raise InvalidInputError(
@@ -187,7 +188,8 @@ def _uneven(n_neurons: int, caller: str) -> str:
     )
 
 
-def _is_missing(label: Any) -> bool:
+def is_missing(label: Any) -> bool:
+    """Whether a label is None, NaN or pandas.NA."""
     try:
         return label is None or bool(label != label)
     except TypeError:  # pandas.NA has no truth value

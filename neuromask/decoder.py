@@ -79,8 +79,8 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
     finetune : {"head", "gradual", "full"}, default="head"
         What is trained. "head": the read-out alone, in closed form and seconds; right for up to a
         few hundred trials and for cross-validation. "gradual": the session's read-in and the
-        read-out first, then everything; for a session unlike the pretrained ones. "full":
-        everything at once; for many labelled trials. The last two keep the head where no epoch
+        read-out first, then everything; for one session of many that were pretrained together.
+        "full": everything at once; for many labelled trials. The last two keep the head where no epoch
         beats it on validation.
     class_weight : "balanced", dict or None, default="balanced"
         Weights of classes. With "balanced", predictions and probabilities are those of equally

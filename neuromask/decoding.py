@@ -129,7 +129,7 @@ def compare_decoders(
     Parameters
     ----------
     models : mapping of str to estimator
-        Unfitted decoders by name; all classifiers or all regressors.
+        Decoders by name, all classifiers or all regressors; clones of them are fitted.
     X : Session or array-like, (trials, time, neurons)
         Trials.
     y : array-like
@@ -159,7 +159,7 @@ def compare_decoders(
     rows = []
     for name, model in models.items():
         scores = cross_validate(
-            clone(model), X, y, cv=splits, scoring=scoring, n_jobs=n_jobs, error_score="raise"
+            model, X, y, cv=splits, scoring=scoring, n_jobs=n_jobs, error_score="raise"
         )["test_score"]
         rows += [
             {

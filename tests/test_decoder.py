@@ -78,7 +78,8 @@ def test_numbers_of_any_shape(pre, session, shape):
     fitted = decoder(pre).fit(session, session.trials["choice"])  # an earlier fit leaves no trace
     fitted.set_params(task="regression").fit(session, y)
     assert fitted.predict(session).shape == shape
-    assert fitted.score(session, y) <= 1
+    expected = nm.decoding.pooled_r2(y, fitted.predict(session))
+    assert fitted.score(session, y) == pytest.approx(expected)
     assert not hasattr(fitted, "classes_")
     assert not hasattr(fitted, "predict_proba")
 
@@ -324,6 +325,8 @@ def test_nothing_global_is_touched_and_nothing_is_printed(pre, session, capsys):
     assert capsys.readouterr() == ("", "")
     decoder(pre, finetune="full", max_epochs=2, verbose=1).fit(session, y)
     assert "epoch" in capsys.readouterr().err
+    decoder(pre, finetune="gradual", max_epochs=4, verbose=1).fit(session, y)
+    assert "epoch 4/4" in capsys.readouterr().err  # the second stage goes on counting
 
 
 def test_region_importance_finds_the_region(pre_planted, planted):
@@ -408,6 +411,8 @@ def test_losing_to_a_baseline_is_never_silent(pre_planted, planted):
         ("classification", lambda n: 3, "y has a single value and X has 48 trials"),
         ("classification", lambda n: np.r_[np.nan, np.arange(n - 1) % 2], "1.*the first at 0"),
         ("classification", lambda n: ["left", None] * (n // 2), "missing labels.*the first at 1"),
+        ("classification", lambda n: ["left", np.nan] * (n // 2), "missing labels.*first at 1"),
+        ("classification", lambda n: ["left", pd.NA] * (n // 2), "missing labels.*first at 1"),
         ("classification", lambda n: np.zeros(n), "y has one class, 0.0, in all 48 trials"),
         (
             "classification",

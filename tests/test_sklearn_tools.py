@@ -120,9 +120,9 @@ def test_curves_and_permutations(case, pre):
     score, permuted, p = permutation_test_score(
         decoder(pre), X, y, cv=cut, n_permutations=3, random_state=0
     )
-    assert 0 <= score <= 1
+    assert score == pytest.approx(cross_val_score(decoder(pre), X, y, cv=cut).mean())
     assert permuted.shape == (3,)
-    assert 0.25 <= p <= 1
+    assert p == pytest.approx(((permuted >= score).sum() + 1) / 4)
 
 
 def test_ensembles(case, pre):
