@@ -5,7 +5,7 @@ import torch
 from neuromask._errors import InvalidInputError
 from neuromask._training import autocast
 from neuromask.nn import registry
-from neuromask.nn.layers import attention_mask, drop
+from neuromask.nn.layers import PADDING, SPECIAL, attention_mask, drop
 from neuromask.nn.ndt1 import NDT1, NDT1Config
 from neuromask.nn.smoothing import KernelBank
 from neuromask.nn.stitching import SessionStatistics, TrialGroup
@@ -65,7 +65,8 @@ def test_hidden_counts_never_reach_the_network():
 
 
 def test_special_tokens_never_read_bins_under_causal_attention():
-    mask = attention_mask(2, torch.tensor([True, False]), torch.ones(2, 3, dtype=torch.bool))
+    times = torch.tensor([[SPECIAL, SPECIAL, 0, 1, 2]] * 2)
+    mask = attention_mask(times, torch.tensor([True, False]))
     causal, full = mask[:, 0]
     assert causal.tolist() == [
         [True, True, False, False, False],
@@ -75,7 +76,7 @@ def test_special_tokens_never_read_bins_under_causal_attention():
         [True, True, True, True, True],
     ]
     assert full.all()
-    assert attention_mask(2, torch.tensor([False]), torch.ones(1, 3, dtype=torch.bool)) is None
+    assert attention_mask(times[:1], torch.tensor([False])) is None
 
 
 def test_starts_at_the_mean_rates():
@@ -155,7 +156,7 @@ def test_registry(monkeypatch):
     monkeypatch.setattr(registry, "_REGISTRY", dict(registry._REGISTRY))
     entry = registry.find_backbone("ndt1", caller="here")
     assert entry.configure(dim=8, unknown=1).dim == 8
-    with pytest.raises(InvalidInputError, match="unknown backbone 'ndt'.*Did you mean 'ndt1'"):
-        registry.find_backbone("ndt", caller="here")
+    with pytest.raises(InvalidInputError, match="unknown backbone 'ndt11'.*Did you mean 'ndt1'"):
+        registry.find_backbone("ndt11", caller="here")
     with pytest.raises(InvalidInputError, match="exists"):
         registry.register_backbone(entry)

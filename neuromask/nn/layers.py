@@ -11,7 +11,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["TransformerBlock", "attention_mask", "drop", "linear", "parameter"]
+__all__ = [
+    "PADDING",
+    "SPECIAL",
+    "TransformerBlock",
+    "attention_mask",
+    "drop",
+    "linear",
+    "parameter",
+    "rotation",
+]
+
+SPECIAL = -1  # time of session and prompt tokens
+PADDING = -2  # time of tokens that only fill up a batch
 
 
 def linear(
@@ -45,35 +57,55 @@ def drop(x: Tensor, probability: float, generator: torch.Generator | None) -> Te
     return x * keep.div_(1 - probability)
 
 
-def attention_mask(n_special: int, causal: Tensor, valid: Tensor) -> Tensor | None:
-    """Say which token may attend to which, for special tokens followed by one token per bin.
+def attention_mask(times: Tensor, causal: Tensor) -> Tensor | None:
+    """Say which token may attend to which, from the time bin that each token tells of.
 
-    Under causal attention a bin reads the special tokens and bins up to itself, and a special token
-    reads special tokens alone: were it to read bins, a second layer would carry the future through
+    Under causal attention a token reads tokens of its own bin, whatever their number, and of bins
+    before it. Special tokens have time `SPECIAL`, before all bins: every token reads them, and they
+    read special tokens alone. Were one to read bins, a second layer would carry the future through
     it into the past.
 
     Parameters
     ----------
-    n_special : int
-        Number of special tokens in front.
+    times : Tensor of int, (trials, tokens)
+        Time bin of each token, `SPECIAL` or `PADDING`.
     causal : Tensor of bool, (trials,)
         Which trials attend causally.
-    valid : Tensor of bool, (trials, time)
-        Which bins are real; shorter trials are padded at their end.
 
     Returns
     -------
     Tensor of bool, (trials, 1, tokens, tokens), or None
         True where attention is allowed; None when everything is.
     """
-    n_tokens = n_special + valid.shape[1]
-    if bool(valid.all()) and not bool(causal.any()):
+    readable = times != PADDING  # (trials, tokens)
+    if bool(readable.all()) and not bool(causal.any()):
         return None
-    past = torch.ones(n_tokens, n_tokens, dtype=torch.bool, device=causal.device).tril()
-    past[:n_special, :n_special] = True
-    allowed = past | ~causal[:, None, None]  # (trials, tokens, tokens)
-    readable = F.pad(valid, (n_special, 0), value=True)  # (trials, tokens)
+    past = times[:, None, :] <= times[:, :, None]  # (trials, to, from)
+    allowed = past | ~causal[:, None, None]
     return (allowed & readable[:, None, :])[:, None]
+
+
+def rotation(times: Tensor, head_dim: int) -> tuple[Tensor, Tensor]:
+    """Return cosines and sines (trials, 1, tokens, head_dim / 2) of rotary positions.
+
+    Special tokens are not turned; bins are turned by their time, so that attention sees how far
+    apart two bins lie and not where they are.
+
+    References
+    ----------
+    Su, J. et al. (2021). RoFormer: enhanced transformer with rotary position embedding.
+    """
+    half = torch.arange(head_dim // 2, device=times.device)
+    frequency = 100.0 ** (-2 * half / head_dim)
+    angle = (times + 1).clamp_min(0)[:, None, :, None] * frequency
+    return angle.cos(), angle.sin()
+
+
+def rotate(x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
+    """Turn pairs of x (trials, heads, tokens, head_dim) by `rotation`."""
+    cos, sin = (t.to(x.dtype) for t in turn)
+    a, b = x.chunk(2, -1)
+    return torch.cat([a * cos - b * sin, a * sin + b * cos], -1)
 
 
 class TransformerBlock(nn.Module):
@@ -93,12 +125,22 @@ class TransformerBlock(nn.Module):
         self.mlp_down = linear(expansion * dim, dim, generator)
 
     def forward(
-        self, x: Tensor, *, mask: Tensor | None, generator: torch.Generator | None
+        self,
+        x: Tensor,
+        *,
+        mask: Tensor | None,
+        turn: tuple[Tensor, Tensor] | None = None,
+        generator: torch.Generator | None,
     ) -> Tensor:
-        """Transform tokens x (trials, tokens, dim); `generator` is the source of dropout."""
+        """Transform tokens x (trials, tokens, dim).
+
+        `turn` are rotary positions, where those are used, and `generator` is the source of dropout.
+        """
         n_trials, n_tokens, dim = x.shape
         heads = (n_trials, n_tokens, 3, self.n_heads, dim // self.n_heads)
         q, k, v = self.qkv(self.attention_norm(x)).view(heads).permute(2, 0, 3, 1, 4)
+        if turn is not None:
+            q, k = rotate(q, turn), rotate(k, turn)
         mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)  # (trials, heads, tokens, )
         mixed = mixed.transpose(1, 2).reshape(n_trials, n_tokens, dim)
         x = x + drop(self.attention_out(mixed), self.dropout, generator)

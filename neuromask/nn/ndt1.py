@@ -22,9 +22,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .layers import TransformerBlock, attention_mask, drop, linear, parameter
+from .calibration import Calibration
+from .encoder import NeuronEncoder
+from .layers import (
+    PADDING,
+    SPECIAL,
+    TransformerBlock,
+    attention_mask,
+    drop,
+    linear,
+    parameter,
+    rotation,
+)
 from .smoothing import KernelBank, average
-from .stitching import SessionStatistics, State, Stitch, TrialGroup
+from .stitching import SessionStatistics, State, Stitch, TrialGroup, Weights
 
 __all__ = ["NDT1", "NDT1Config"]
 
@@ -53,6 +64,12 @@ class NDT1Config:
         Standard deviations, in bins, of the averages of a neuron's own visible counts.
     dropout, input_dropout, linear_dropout : float
         Dropout inside blocks, on the tokens that enter them and on the linear path.
+    positions : {"learned", "rope"}
+        Embeddings of time bins, or rotary positions in attention.
+    encode : bool
+        Whether sessions start from what a :class:`NeuronEncoder` infers.
+    region_names : tuple of str
+        Regions that have an embedding.
     """
 
     dim: int = 128
@@ -66,12 +83,18 @@ class NDT1Config:
     dropout: float = 0.3
     input_dropout: float = 0.2
     linear_dropout: float = 0.3
+    positions: str = "learned"
+    encode: bool = False
+    region_names: tuple[str, ...] = ()
 
 
 class _ReadIn(NamedTuple):
     """One session's part of a batch before the trunk."""
 
-    tokens: Tensor  # (trials, special + time, dim)
+    weights: Weights
+    patches: list[Tensor]  # neurons of each patch
+    tokens: Tensor  # (trials, special + time * patches, dim)
+    times: Tensor  # (special + time * patches,), time bin of each token
     smoothed: Tensor  # (trials, time, n_linear)
     own: Tensor  # (trials, n_history, time, neurons), each neuron's own visible counts, averaged
 
@@ -108,7 +131,8 @@ class NDT1(nn.Module):
         centre = torch.tensor(config.lags) == 0
         self.lag_weights = nn.Parameter(centre[:, None].float().repeat(1, config.n_linear))
         self.history = KernelBank(config.history_widths, self.n_time)
-        self.positions = parameter(self.n_time, dim, generator=generator, std=0.1)
+        if config.positions == "learned":
+            self.positions = parameter(self.n_time, dim, generator=generator, std=0.1)
         self.prompts = parameter(n_schemes, dim, generator=generator, std=0.1)
         self.unseen = nn.Parameter(torch.zeros(dim))
         self.to_token = linear(2 * dim, dim, generator)
@@ -120,23 +144,43 @@ class NDT1(nn.Module):
         self.final_norm = nn.LayerNorm(dim)
         self.gates = nn.Parameter(torch.ones(n_schemes, config.n_linear))
         self.n_features = dim + config.n_linear
-        self.session_index = {s.session_id: i for i, s in enumerate(sessions)}
-        self.stitches = nn.ModuleList(
-            Stitch(
-                s,
-                n_in=2 * dim,
-                n_linear=config.n_linear,
-                n_features=self.n_features,
-                n_history=len(config.history_widths),
-                dim=dim,
-                generator=generator,
-            )
-            for s in sessions
-        )
+        self.sizes = {
+            "n_in": 2 * dim,
+            "n_linear": config.n_linear,
+            "n_features": self.n_features,
+            "n_history": len(config.history_widths),
+            "dim": dim,
+        }
+        self.session_index: dict[str, int] = {}
+        self.stitches = nn.ModuleList()
+        for statistics in sessions:
+            self.add_session(statistics, generator)
+        if config.encode:
+            n_regions = len(config.region_names)
+            self.encoder = NeuronEncoder(**self.sizes, n_regions=n_regions, generator=generator)
+
+    def add_session(self, statistics: SessionStatistics, generator: torch.Generator) -> Stitch:
+        """Give a session a stitch, which knows nothing yet."""
+        stitch = Stitch(
+            statistics, **self.sizes, generator=generator, encoded=self.config.encode
+        ).to(self.unseen.device)
+        self.session_index[statistics.session_id] = len(self.stitches)
+        self.stitches.append(stitch)
+        return stitch
 
     def stitch(self, session_id: str) -> Stitch:
         """Return a session's stitch."""
         return self.stitches[self.session_index[session_id]]
+
+    def calibrate(self, counts: Tensor, regions: Sequence[str] | None) -> Calibration:
+        """Measure of some trials what the encoder reads."""
+        return Calibration.of(
+            counts,
+            regions,
+            known_regions=self.config.region_names,
+            n_factors=self.config.n_linear,
+            smoothing=self.config.smoothing,
+        )
 
     def forward(
         self, groups: Sequence[TrialGroup], *, generator: torch.Generator | None = None
@@ -162,56 +206,89 @@ class NDT1(nn.Module):
     ) -> list[State]:
         """Return log-rates as `forward` does, with the features that they are read from."""
         read = [self._read_in(group) for group in groups]
-        features = self._features(read, groups, generator)
-        return [
-            State(f, self.stitch(group.session_id).log_rates(f, own=r.own))
-            for group, f, r in zip(groups, features, read, strict=True)
-        ]
+        trunk = self._trunk(read, torch.cat([g.causal for g in groups]), generator)
+        states = []
+        for r, features in zip(read, trunk, strict=True):
+            smoothed = drop(r.smoothed, self.config.linear_dropout, generator)
+            log_rates = r.weights.log_rates(features, smoothed, r.patches, own=r.own)
+            states.append(State(torch.cat([features.mean(2), smoothed], -1), log_rates))
+        return states
+
+    def _patches(self, session_id: str) -> list[Tensor]:
+        """Return the neurons of each patch; here one patch holds them all."""
+        n_neurons = len(self.stitch(session_id).mean)
+        return [torch.arange(n_neurons, device=self.unseen.device)]
+
+    def _mark(self, tokens: Tensor, session_id: str) -> Tensor:
+        """Tell tokens (trials, time, patches, dim) apart that differ in more than their time."""
+        return tokens
 
     def _read_in(self, group: TrialGroup) -> _ReadIn:
         """Turn one session's counts into tokens and the linear path's features."""
-        stitch = self.stitch(group.session_id)
+        weights = group.weights or self.stitch(group.session_id).weights()
+        patches = self._patches(group.session_id)
         n_trials, n_time, _ = group.counts.shape
-        inputs = stitch.standardise(group)
+        inputs = weights.standardise(group)
         seen = ~group.hidden.all(2)  # (trials, time)
         averaging = self.smooth.averaging(seen, group.causal)
-        tokens = self.to_token(F.softsign(stitch.read_in(inputs)))  # (trials, time, dim)
-        tokens = tokens + self.mix_smoothed(average(averaging, tokens)[:, 0])
-        tokens = tokens + self.positions[:n_time] + ~seen[..., None] * self.unseen
+        tokens = torch.stack(
+            [self._tokens(inputs, group, weights, averaging, p, len(patches)) for p in patches], 2
+        )  # (trials, time, patches, dim)
+        if self.config.positions == "learned":
+            tokens = tokens + self.positions[:n_time, None]
+        tokens = self._mark(tokens, group.session_id).flatten(1, 2)
         special = torch.stack(
-            [stitch.embedding.expand(n_trials, -1), self.prompts[group.scheme]], 1
+            [weights.embedding.expand(n_trials, -1), self.prompts[group.scheme]], 1
         )
+        times = torch.arange(n_time, device=tokens.device).repeat_interleave(len(patches))
         # The logarithm of population activity predicts log-rates, also where it bursts.
-        lagged = average(averaging, stitch.linear_in(inputs))  # (trials, lags, time, n_linear)
+        lagged = average(averaging, F.linear(inputs, weights.linear_in))  # (trials, lags, time, )
         smoothed = torch.asinh(torch.einsum("bktf,kf->btf", lagged, self.lag_weights))
         smoothed = smoothed * self.gates[group.scheme, None]  # (trials, time, n_linear)
         own = average(self.history.averaging(seen, group.causal), inputs)
-        return _ReadIn(torch.cat([special, tokens], 1), smoothed, own)
+        tokens = torch.cat([special, tokens], 1)
+        return _ReadIn(
+            weights, patches, tokens, F.pad(times, (N_SPECIAL, 0), value=SPECIAL), smoothed, own
+        )
 
-    def _features(
+    def _tokens(
         self,
-        read: Sequence[_ReadIn],
-        groups: Sequence[TrialGroup],
-        generator: torch.Generator | None,
+        inputs: Tensor,
+        group: TrialGroup,
+        weights: Weights,
+        averaging: Tensor,
+        neurons: Tensor,
+        n_patches: int,
+    ) -> Tensor:
+        """Turn standardised counts of a patch's neurons into its tokens (trials, time, dim)."""
+        hidden, read_in = group.hidden, weights.read_in
+        if n_patches > 1:
+            inputs, hidden, read_in = inputs[:, :, neurons], hidden[:, :, neurons], read_in[:, neurons]
+        tokens = self.to_token(F.softsign(F.linear(inputs, read_in, weights.bias)))
+        tokens = tokens + self.mix_smoothed(average(averaging, tokens)[:, 0])
+        return tokens + hidden.all(2)[..., None] * self.unseen
+
+    def _trunk(
+        self, read: Sequence[_ReadIn], causal: Tensor, generator: torch.Generator | None
     ) -> list[Tensor]:
-        """Run the trunk over all groups at once and join it with the linear path."""
+        """Run all groups through the blocks at once; give each (trials, time, patches, dim)."""
         n_tokens = max(r.tokens.shape[1] for r in read)
-        x = torch.cat([F.pad(r.tokens, (0, 0, 0, n_tokens - r.tokens.shape[1])) for r in read])
-        lengths = torch.cat(
+        missing = [n_tokens - r.tokens.shape[1] for r in read]
+        x = torch.cat([F.pad(r.tokens, (0, 0, 0, n)) for r, n in zip(read, missing, strict=True)])
+        times = torch.cat(
             [
-                r.tokens.new_full((len(r.tokens),), r.smoothed.shape[1], dtype=torch.long)
-                for r in read
+                F.pad(r.times, (0, n), value=PADDING).expand(len(r.tokens), -1)
+                for r, n in zip(read, missing, strict=True)
             ]
         )
-        valid = torch.arange(n_tokens - N_SPECIAL, device=x.device) < lengths[:, None]
-        mask = attention_mask(N_SPECIAL, torch.cat([g.causal for g in groups]), valid)
+        mask, turn = attention_mask(times, causal), None
+        if self.config.positions == "rope":
+            turn = rotation(times, self.config.dim // self.config.n_heads)
         x = drop(x, self.config.input_dropout, generator)
         for block in self.blocks:
-            x = block(x, mask=mask, generator=generator)
-        x = self.final_norm(x)[:, N_SPECIAL:]
-        parts = x.split([len(r.tokens) for r in read])
-        linear_path = [drop(r.smoothed, self.config.linear_dropout, generator) for r in read]
+            x = block(x, mask=mask, turn=turn, generator=generator)
+        parts = self.final_norm(x)[:, N_SPECIAL:].split([len(r.tokens) for r in read])
         return [
-            torch.cat([part[:, : r.smoothed.shape[1]], smoothed], -1)
-            for part, r, smoothed in zip(parts, read, linear_path, strict=True)
+            part[:, : len(r.times) - N_SPECIAL].unflatten(1, (-1, len(r.patches)))
+            for part, r in zip(parts, read, strict=True)
         ]

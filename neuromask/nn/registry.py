@@ -10,6 +10,7 @@ from torch import nn
 
 from .._errors import InvalidInputError, suggest
 from .ndt1 import NDT1, NDT1Config
+from .ndt2 import NDT2, NDT2Config
 
 __all__ = ["Backbone", "available_backbones", "find_backbone", "register_backbone"]
 
@@ -27,7 +28,9 @@ class Backbone:
     build : callable
         ``build(config, sessions, n_schemes, generator) -> nn.Module`` whose ``forward(groups, *,
         generator)`` gives log-rates, whose ``states(groups, *, generator)`` gives those with the
-        features that embeddings pool, and whose ``stitch(session_id)`` holds what is one session's.
+        features that embeddings pool, whose ``stitch(session_id)`` holds what is one session's, and
+        whose ``add_session(statistics, generator)`` makes room for another. With
+        ``config.encode`` it also has ``calibrate(counts, regions)`` and ``encoder``.
     description : str
         One line for documentation.
     """
@@ -80,4 +83,7 @@ def find_backbone(name: str, *, caller: str) -> Backbone:
 
 register_backbone(
     Backbone("ndt1", NDT1Config, NDT1, "transformer over time bins, stitched across sessions")
+)
+register_backbone(
+    Backbone("ndt2", NDT2Config, NDT2, "transformer over patches of neurons and time bins")
 )

@@ -6,16 +6,18 @@ have nothing in common.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .layers import linear, parameter
 
-__all__ = ["SessionStatistics", "State", "Stitch", "TrialGroup"]
+__all__ = ["SessionStatistics", "State", "Stitch", "TrialGroup", "Weights"]
 
 # A neuron silent in training keeps this expected count per bin, so that its log-rate is finite.
 RATE_FLOOR = 1e-4
@@ -39,21 +41,97 @@ class SessionStatistics:
         Standard deviation of the counts.
     n_time : int
         Bins per trial.
+    regions : tuple of str or None
+        Region of each neuron, where known.
     """
 
     session_id: str
     mean: np.ndarray
     scale: np.ndarray
     n_time: int
+    regions: tuple[str, ...] | None = None
 
     @classmethod
-    def of(cls, counts: np.ndarray, session_id: str) -> SessionStatistics:
+    def of(
+        cls, counts: np.ndarray, session_id: str, regions: tuple[str, ...] | None = None
+    ) -> SessionStatistics:
         """Measure the statistics of counts (trials, time, neurons)."""
         mean = counts.mean((0, 1), dtype=np.float64)
         square = np.einsum("ktn,ktn->n", counts, counts, dtype=np.float64)
         variance = square / (counts.shape[0] * counts.shape[1]) - mean**2
         scale = np.sqrt(variance.clip(min=0)).clip(min=SCALE_FLOOR)
-        return cls(session_id, mean.astype(np.float32), scale.astype(np.float32), counts.shape[1])
+        mean, scale = mean.astype(np.float32), scale.astype(np.float32)
+        return cls(session_id, mean, scale, counts.shape[1], regions)
+
+
+class Weights(NamedTuple):
+    """One session's way in and out of the trunk, as tensors.
+
+    Attributes
+    ----------
+    mean, scale : Tensor, (neurons,)
+        Mean and standard deviation that counts are standardised by.
+    read_in, bias : Tensor, (n_in, neurons) and (n_in,)
+        From standardised counts to what tokens are made of.
+    linear_in : Tensor, (n_linear, neurons)
+        From standardised counts to the linear path.
+    read_out : Tensor, (neurons, n_features)
+        From features to log-rates.
+    base : Tensor, (neurons,)
+        Log-rates where features say nothing.
+    history : Tensor, (n_history, neurons)
+        Weights of a neuron's own visible counts.
+    embedding : Tensor, (dim,)
+        Token of the session.
+    """
+
+    mean: Tensor
+    scale: Tensor
+    read_in: Tensor
+    bias: Tensor
+    linear_in: Tensor
+    read_out: Tensor
+    base: Tensor
+    history: Tensor
+    embedding: Tensor
+
+    def standardise(self, group: TrialGroup) -> Tensor:
+        """Return z-scored counts, zero where hidden."""
+        return ((group.counts - self.mean) / self.scale).masked_fill(group.hidden, 0)
+
+    def log_rates(
+        self, features: Tensor, smoothed: Tensor, patches: Sequence[Tensor], *, own: Tensor
+    ) -> Tensor:
+        """Read log-rates out of the shared features and each neuron's own visible counts.
+
+        Parameters
+        ----------
+        features : Tensor, (trials, time, patches, dim)
+            What the trunk found.
+        smoothed : Tensor, (trials, time, n_linear)
+            What the linear path found.
+        patches : sequence of Tensor of int
+            Neurons of each patch, which read that patch's features.
+        own : Tensor, (trials, n_history, time, neurons)
+            Each neuron's own visible counts, averaged over time at several widths.
+
+        Returns
+        -------
+        Tensor of float32, (trials, time, neurons)
+            Logs of the expected counts, within `MAX_LOG_CHANGE` of each neuron's base rate: an
+            exponential of a sum over hundreds of neurons would otherwise explode on a rare burst.
+        """
+        if len(patches) == 1:
+            change = F.linear(torch.cat([features[:, :, 0], smoothed], -1), self.read_out)
+        else:
+            parts = [
+                F.linear(torch.cat([features[:, :, i], smoothed], -1), self.read_out[neurons])
+                for i, neurons in enumerate(patches)
+            ]
+            change = torch.cat(parts, -1)[..., torch.cat(list(patches)).argsort()]
+        change = change + torch.einsum("bhtn,hn->btn", own, self.history)
+        bounded = MAX_LOG_CHANGE * torch.tanh(change.float() / MAX_LOG_CHANGE)
+        return bounded + self.base
 
 
 @dataclass
@@ -72,6 +150,8 @@ class TrialGroup:
         Index of each trial's scheme, which chooses its prompt.
     causal : Tensor of bool, (trials,)
         Whether each trial attends causally.
+    weights : Weights, optional
+        Weights to use instead of the session's own, as if it were a new session.
     """
 
     session_id: str
@@ -79,6 +159,7 @@ class TrialGroup:
     hidden: Tensor
     scheme: Tensor
     causal: Tensor
+    weights: Weights | None = None
 
 
 class State(NamedTuple):
@@ -97,7 +178,11 @@ class State(NamedTuple):
 
 
 class Stitch(nn.Module):
-    """One session's way in and out of the shared trunk.
+    """One session's weights: those it learns, added to those it starts from.
+
+    Without an encoder of neurons a session starts from chance. With one it starts from what the
+    encoder infers, kept in buffers, and learns the difference, so that weight decay pulls it
+    towards what neurons like its own are like, and not towards nothing.
 
     Counts are standardised, so that a hidden neuron reads as an average one, not as a silent one.
     The read-out starts at each neuron's mean rate.
@@ -113,6 +198,7 @@ class Stitch(nn.Module):
         n_history: int,
         dim: int,
         generator: torch.Generator,
+        encoded: bool = False,
     ) -> None:
         super().__init__()
         n_neurons = len(statistics.mean)
@@ -125,27 +211,33 @@ class Stitch(nn.Module):
         self.base = nn.Parameter(mean.clamp_min(RATE_FLOOR).log())
         self.history = nn.Parameter(torch.zeros(n_history, n_neurons))
         self.embedding = parameter(dim, generator=generator, std=0.02)
+        self.encoded = encoded
+        if encoded:
+            for name, own in self._own().items():
+                with torch.no_grad():
+                    own.zero_()
+                self.register_buffer(f"start_{name}", torch.zeros_like(own))
 
-    def standardise(self, group: TrialGroup) -> Tensor:
-        """Return z-scored counts, zero where hidden."""
-        return ((group.counts - self.mean) / self.scale).masked_fill(group.hidden, 0)
+    def _own(self) -> dict[str, Tensor]:
+        """Return the learned weights that an encoder has a say in, by their names in `Weights`."""
+        return {
+            "read_in": self.read_in.weight,
+            "bias": self.read_in.bias,
+            "linear_in": self.linear_in.weight,
+            "read_out": self.read_out.weight,
+            "history": self.history,
+            "embedding": self.embedding,
+        }
 
-    def log_rates(self, features: Tensor, *, own: Tensor) -> Tensor:
-        """Read log-rates out of the shared features and each neuron's own visible counts.
+    @torch.no_grad()
+    def start_from(self, weights: Weights) -> None:
+        """Keep what an encoder infers as the weights to start from."""
+        for name in self._own():
+            getattr(self, f"start_{name}").copy_(getattr(weights, name))
 
-        Parameters
-        ----------
-        features : Tensor, (trials, time, n_features)
-            What the trunk and the linear path found.
-        own : Tensor, (trials, n_history, time, neurons)
-            Each neuron's own visible counts, averaged over time at several widths.
-
-        Returns
-        -------
-        Tensor of float32, (trials, time, neurons)
-            Logs of the expected counts, within `MAX_LOG_CHANGE` of each neuron's base rate: an
-            exponential of a sum over hundreds of neurons would otherwise explode on a rare burst.
-        """
-        change = self.read_out(features) + torch.einsum("bhtn,hn->btn", own, self.history)
-        bounded = MAX_LOG_CHANGE * torch.tanh(change.float() / MAX_LOG_CHANGE)
-        return bounded + self.base
+    def weights(self) -> Weights:
+        """Return the session's weights."""
+        own = self._own()
+        if self.encoded:
+            own = {name: value + getattr(self, f"start_{name}") for name, value in own.items()}
+        return Weights(mean=self.mean, scale=self.scale, base=self.base, **own)
