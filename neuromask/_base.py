@@ -24,6 +24,8 @@ __all__ = ["DOCUMENTATION", "POOLINGS", "ModelHolder", "SpikesEstimator"]
 #: Where the documentation of a release is published.
 DOCUMENTATION = "https://neuromask.readthedocs.io/en/stable"
 POOLINGS = ("mean", "none")
+POSITIONS = ("learned", "rope")
+SAMPLINGS = ("proportional", "balanced")
 
 
 class SpikesEstimator:
@@ -65,6 +67,18 @@ class ModelHolder(SpikesEstimator):
         check_fraction("learning_rate", self.learning_rate, caller=caller, low=1e-12, high=10.0)
         check_fraction("weight_decay", self.weight_decay, caller=caller, high=1000.0)
         check_choice("pooling", self.pooling, POOLINGS, caller=caller)
+        check_choice("positions", self.positions, POSITIONS, caller=caller)
+        check_choice("session_sampling", self.session_sampling, SAMPLINGS, caller=caller)
+        check_choice("encode_neurons", self.encode_neurons, ("auto", True, False), caller=caller)
+        for name in ("neuron_dropout", "region_dropout"):
+            check_fraction(name, getattr(self, name), caller=caller)
+        if self.rebin is not None:
+            check_fraction("rebin", self.rebin, caller=caller, low=1e-6, high=1000.0)
+        if self.positions == "rope" and (self.dim // max(1, self.n_heads)) % 2:
+            raise InvalidInputError(
+                f"{caller}: positions='rope' turns pairs of features, and dim={self.dim} gives each "
+                f"of n_heads={self.n_heads} an odd number; choose sizes that give an even one."
+            )
         ratios = (
             self.mask_ratio if isinstance(self.mask_ratio, (tuple, list)) else [self.mask_ratio]
         )
@@ -92,18 +106,32 @@ class ModelHolder(SpikesEstimator):
             names = [[s.name for s in some] for some in (schemes, self.schemes_)]
             if fitted == asked and names[0] == names[1]:
                 return copy.deepcopy(self.model_)
-        statistics = [SessionStatistics.of(r.counts, r.info.session_id) for r in recordings]
-        return self._build(statistics, schemes, generator)
+        statistics = [
+            SessionStatistics.of(r.counts, r.info.session_id, r.info.regions) for r in recordings
+        ]
+        encode = len(recordings) > 1 if self.encode_neurons == "auto" else self.encode_neurons
+        names = sorted({name for r in recordings for name in r.info.regions or ()})
+        return self._build(statistics, schemes, generator, encode=encode, region_names=names)
 
     def _build(
         self,
         statistics: Sequence[SessionStatistics],
         schemes: Sequence[Scheme],
         generator: torch.Generator,
+        *,
+        encode: bool,
+        region_names: Sequence[str],
     ) -> nn.Module:
         backbone = find_backbone(self.backbone, caller="MtMPretrainer")
         config = backbone.configure(
-            dim=self.dim, n_layers=self.n_layers, n_heads=self.n_heads, dropout=self.dropout
+            dim=self.dim,
+            n_layers=self.n_layers,
+            n_heads=self.n_heads,
+            dropout=self.dropout,
+            positions=self.positions,
+            prompted=self.prompted,
+            encode=bool(encode),
+            region_names=tuple(region_names),
         )
         return backbone.build(config, statistics, len(schemes), generator)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from sklearn.model_selection import train_test_split
 from torch import Tensor, nn
 
-from ._batching import SessionTensors
+from ._batching import SessionTensors, mixed_batches
 from ._errors import InvalidInputError
 from ._inference import Network
 from ._random import RandomStreams
@@ -120,7 +120,11 @@ class _Supervised:
         self.masks = streams.torch("masks", device.type)
         self.dropout = streams.torch("dropout", device.type)
         self.offset = torch.as_tensor(readout.offset, dtype=torch.float32, device=device)
-        self.n_trials = [len(training.weights)]
+
+    def batches(self, order: np.random.Generator) -> Iterator[list[tuple[int, np.ndarray]]]:
+        """Draw the batches of an epoch."""
+        trials = [np.arange(len(self.training.weights))]
+        return mixed_batches(trials, self.config.batch_size, order)
 
     def loss(self, batch: Sequence[tuple[int, np.ndarray]]) -> Tensor:
         """Return the loss of a batch, with counts hidden in some of its trials."""

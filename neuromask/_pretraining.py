@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ._batching import MaskedTrials, SessionTensors, mask_trials
+from ._batching import MaskedTrials, SessionTensors, mask_trials, mixed_batches
+from ._newcomers import Newcomers
 from ._random import RandomStreams
 from ._training import TrainingConfig, autocast
 from .schemes import SchemeSampler
@@ -37,6 +38,12 @@ class MaskedPrediction:
         How to train.
     streams : RandomStreams
         Sources of masks and dropout.
+    neuron_dropout, region_dropout : float, default=0
+        Probability of hiding a whole neuron or region beside what a scheme hides.
+    balanced : bool, default=False
+        Whether every session gives an epoch as many trials, or each trial comes once.
+    newcomers : Newcomers, optional
+        What trains the model's encoder of neurons.
     """
 
     def __init__(
@@ -47,6 +54,11 @@ class MaskedPrediction:
         sampler: SchemeSampler,
         config: TrainingConfig,
         streams: RandomStreams,
+        *,
+        neuron_dropout: float = 0.0,
+        region_dropout: float = 0.0,
+        balanced: bool = False,
+        newcomers: Newcomers | None = None,
     ) -> None:
         self.model = model
         self.training = training
@@ -55,9 +67,18 @@ class MaskedPrediction:
         self.config = config
         self.streams = streams
         self.device = training[0].counts.device
-        self.n_trials = [len(session.counts) for session in training]
+        self.augmentation = {"neuron_dropout": neuron_dropout, "region_dropout": region_dropout}
+        self.balanced = balanced
+        self.newcomers = newcomers
         self.masks = streams.torch("masks", self.device.type)
         self.dropout = streams.torch("dropout", self.device.type)
+
+    def batches(self, order: np.random.Generator) -> Iterator[list[tuple[int, np.ndarray]]]:
+        """Draw the batches of an epoch, and the sessions that count as new in it."""
+        trials = [np.arange(len(session.counts)) for session in self.training]
+        if self.newcomers is not None:
+            trials = self.newcomers.draw(order)
+        return mixed_batches(trials, self.config.batch_size, order, balanced=self.balanced)
 
     def loss(self, batch: Sequence[tuple[int, np.ndarray]]) -> Tensor:
         """Mask a batch's trials, predict and score what was hidden."""
@@ -67,6 +88,8 @@ class MaskedPrediction:
                 torch.as_tensor(rows, device=self.device),
                 self.sampler,
                 self.masks,
+                weights=self.newcomers and self.newcomers.weights(i, self.dropout),
+                **self.augmentation,
             )
             for i, rows in batch
         ]

@@ -23,6 +23,8 @@ __all__ = [
     "read_known",
     "read_new",
     "read_one",
+    "read_unseen",
+    "rebinned",
     "region_codes",
     "region_members",
     "split_trials",
@@ -74,7 +76,9 @@ def is_session_list(X: Any) -> bool:
     return isinstance(X, (list, tuple)) and len(X) > 0 and all(np.ndim(x) == 3 for x in X)
 
 
-def read_new(X: Any, y: Any, regions: Any, default: Any, *, caller: str) -> list[Recording]:
+def read_new(
+    X: Any, y: Any, regions: Any, default: Any, *, rebin: float | None = None, caller: str
+) -> list[Recording]:
     """Check recordings to fit on.
 
     Parameters
@@ -83,11 +87,13 @@ def read_new(X: Any, y: Any, regions: Any, default: Any, *, caller: str) -> list
         One recording or several.
     y, regions, default
         Where regions may come from, see `resolve_regions`; for a list, `regions` is a list too.
+    rebin : float, optional
+        Seconds of the bins to sum counts into.
     caller : str
         Name put in front of errors.
     """
     if not is_session_list(X):
-        return [_read(X, y, regions, default, "session", caller)]
+        return [_read(rebinned(X, rebin), y, regions, default, "session", caller)]
     per_session = [None] * len(X) if regions is None else list(regions)
     if len(per_session) != len(X):
         raise InvalidInputError(
@@ -95,7 +101,7 @@ def read_new(X: Any, y: Any, regions: Any, default: Any, *, caller: str) -> list
             "list with the regions of each."
         )
     found = [
-        _read(x, None, r, default, f"session-{i}", caller)
+        _read(rebinned(x, rebin), None, r, default, f"session-{i}", caller)
         for i, (x, r) in enumerate(zip(X, per_session, strict=True))
     ]
     ids = [r.info.session_id for r in found]
@@ -119,7 +125,52 @@ def read_one(X: Any, *, caller: str) -> np.ndarray:
     return check_spikes(X, caller=caller)
 
 
-def read_known(X: Any, known: dict[str, SessionInfo], *, caller: str) -> Recording:
+def rebinned(X: Any, rebin: float | None) -> Any:
+    """Sum a Session's counts into bins of `rebin` seconds, if asked to."""
+    return X.rebin(rebin) if rebin is not None and isinstance(X, Session) else X
+
+
+def read_unseen(
+    X: Any,
+    known: dict[str, SessionInfo],
+    *,
+    n_time: int,
+    rebin: float | None = None,
+    caller: str,
+) -> list[Recording]:
+    """Check sessions to adapt to, which a model does not know and whose bins are like its own.
+
+    Raises
+    ------
+    InvalidInputError
+        If they are not Sessions, share a name with a fitted one, or have other or more bins.
+    """
+    given = list(X) if is_session_list(X) else [X]
+    for x in given:
+        if not isinstance(x, Session):
+            raise InvalidInputError(
+                f"{caller}: X is a {type(x).__name__}; expected a Session, whose session_id tells it "
+                "from the fitted ones: neuromask.Session(X, regions, session_id=...)."
+            )
+        if x.session_id in known:
+            raise InvalidInputError(
+                f"{caller}: a session {x.session_id!r} was fitted; expected one that the model does "
+                "not know. Give the new one a session_id of its own."
+            )
+    found = read_new(given, None, None, None, rebin=rebin, caller=caller)
+    _agree_on_bin_width([*found, *(Recording(i, np.empty(0)) for i in known.values())], caller)
+    for r in found:
+        if r.info.n_time > n_time:
+            raise InvalidInputError(
+                f"{caller}: session {r.info.session_id!r} has {r.info.n_time} bins; the model was "
+                f"pretrained on up to {n_time}. Cut its trials to that length."
+            )
+    return found
+
+
+def read_known(
+    X: Any, known: dict[str, SessionInfo], *, rebin: float | None = None, caller: str
+) -> Recording:
     """Check trials of a session that the model was fitted on.
 
     Raises
@@ -129,6 +180,7 @@ def read_known(X: Any, known: dict[str, SessionInfo], *, caller: str) -> Recordi
     InvalidInputError
         If neurons, bins or bin width differ from what the model was fitted on.
     """
+    X = rebinned(X, rebin)
     counts = check_spikes(X, caller=caller)
     info = _which(X, known, caller)
     n_time, n_neurons = counts.shape[1:]
@@ -270,8 +322,9 @@ def _which(X: Any, known: dict[str, SessionInfo], caller: str) -> SessionInfo:
             return known[X.session_id]
         raise UnknownSessionError(
             f"{caller}: session {X.session_id!r} is not among the fitted sessions "
-            f"{_some(list(known))}.{suggest(X.session_id, known)} A model predicts sessions it was "
-            "fitted on; fit it on this one too, or give its trials the fitted session_id."
+            f"{_some(list(known))}.{suggest(X.session_id, known)} A model predicts sessions that it "
+            "knows: calibrate or finetune it on trials of this one, or give its trials the fitted "
+            "session_id."
         )
     if len(known) == 1:
         return next(iter(known.values()))
@@ -292,5 +345,5 @@ def _agree_on_bin_width(recordings: Sequence[Recording], caller: str) -> None:
         listed = ", ".join(f"{name}: {width:g} s" for name, width in widths.items())
         raise InvalidInputError(
             f"{caller}: sessions have different bin widths ({listed}); expected one. Bin the "
-            "spikes of all sessions alike."
+            "spikes of all sessions alike, or set rebin to a width that all divide."
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -14,7 +14,6 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from ._batching import shuffled_batches
 from ._errors import InvalidInputError, NeuromaskWarning
 from ._random import RandomStreams
 
@@ -52,6 +51,8 @@ class TrainingConfig:
         Whether the weights that training starts from may turn out to be the best ones.
     precision : {"bf16", "fp32"}
         Arithmetic of the network; loss and weights stay in fp32.
+    shared_rate : float
+        Learning rate of what sessions share, as a fraction of that of their stitches.
     """
 
     learning_rate: float
@@ -64,8 +65,9 @@ class TrainingConfig:
     validate_every: int = 5
     validate_start: bool = False
     precision: str = "fp32"
+    shared_rate: float = 1.0
 
-    def rate(self, step: int, n_steps: int) -> float:
+    def rate(self, step: float, n_steps: int) -> float:
         """Return the learning rate of a step: linear warm-up, then a cosine."""
         done = step / n_steps
         if done < self.warmup:
@@ -75,15 +77,10 @@ class TrainingConfig:
 
 
 class Objective(Protocol):
-    """What is learned, apart from how.
+    """What is learned, apart from how."""
 
-    Attributes
-    ----------
-    n_trials : sequence of int
-        Training trials of each session.
-    """
-
-    n_trials: Sequence[int]
+    def batches(self, order: np.random.Generator) -> Iterable[Sequence[tuple[int, np.ndarray]]]:
+        """Return the batches of an epoch, each a list of a session's index and its trials."""
 
     def loss(self, batch: Sequence[tuple[int, np.ndarray]]) -> Tensor:
         """Return the loss of a batch: each session's index and its trials."""
@@ -123,17 +120,18 @@ def train(
     """
     order = streams.numpy("batches")
     optimizer = torch.optim.AdamW(_parameter_groups(model, config), fused=True)
-    n_steps = -(-sum(objective.n_trials) // config.batch_size) * config.max_epochs
     history, best, step = [], _Best(), 0
     if config.validate_start and (found := objective.validate()) is not None:
         best.offer(found[0], 0, model)
     try:
         for epoch in range(1, config.max_epochs + 1):
             total, n_batches = 0.0, 0
-            for batch in shuffled_batches(objective.n_trials, config.batch_size, order):
-                rate = config.rate(step, n_steps)
+            batches = list(objective.batches(order))
+            for batch in batches:
+                done = (epoch - 1) * len(batches) + n_batches
+                rate = config.rate(done, len(batches) * config.max_epochs)
                 for group in optimizer.param_groups:
-                    group["lr"] = rate
+                    group["lr"] = rate * group["scale"]
                 total += _step(model, optimizer, objective.loss(batch), config.clip)
                 n_batches += 1
                 step += 1
@@ -187,16 +185,25 @@ def _step(model: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor, clip
 
 
 def _parameter_groups(model: nn.Module, config: TrainingConfig) -> list[dict]:
-    """Decay the weights of linear layers and nothing else."""
+    """Decay the weights of linear layers alone; let what sessions share learn at its own rate."""
     decayed = {id(m.weight) for m in model.modules() if isinstance(m, nn.Linear)}
-    trained = [p for p in model.parameters() if p.requires_grad]
-    return [
-        {
-            "params": [p for p in trained if (id(p) in decayed) is decays],
-            "weight_decay": config.weight_decay if decays else 0.0,
-        }
-        for decays in (True, False)
-    ]
+    trained = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    groups = []
+    for decays in (True, False):
+        for is_own in (True, False):
+            chosen = [
+                p
+                for name, p in trained
+                if (id(p) in decayed) is decays and ("stitches." in name) is is_own
+            ]
+            groups.append(
+                {
+                    "params": chosen,
+                    "weight_decay": config.weight_decay if decays else 0.0,
+                    "scale": 1.0 if is_own else config.shared_rate,
+                }
+            )
+    return [group for group in groups if group["params"]]
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager:

@@ -73,16 +73,18 @@ def _rebuild(tensors: dict[str, torch.Tensor], description: dict[str, Any]) -> M
             np.ones(i.n_neurons, np.float32),
             np.ones(i.n_neurons, np.float32),
             i.n_time,
+            i.regions,
         )
         for i in infos
     ]
-    pre.model_ = pre._build(blank, pre.schemes_, torch.Generator().manual_seed(0))
+    pre.model_ = pre._build(
+        blank,
+        pre.schemes_,
+        torch.Generator().manual_seed(0),
+        encode=description.get("encode", False),
+        region_names=description.get("region_names", ()),
+    )
     pre.model_.load_state_dict(tensors)
-    pre.sessions_ = {i.session_id: i for i in infos}
     pre.history_ = pd.DataFrame(description["history"])
     pre.excluded_ = pd.DataFrame(description["excluded"])
-    pre.regions_ = np.array(sorted({n for i in infos for n in i.regions or ()}), dtype=str)
-    pre._n_features_out = pre.model_.n_features
-    if len(infos) == 1:
-        pre.n_features_in_ = infos[0].n_neurons
-    return pre
+    return pre._know({i.session_id: i for i in infos})

@@ -13,10 +13,11 @@ import pandas as pd
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from ._base import ModelHolder
-from ._batching import SessionTensors
+from ._adaptation import device_tensors
+from ._adapting import Adapting
 from ._checkpoint import write_folder
 from ._errors import InvalidInputError
+from ._newcomers import Newcomers
 from ._pretraining import MaskedPrediction
 from ._progress import fit_progress
 from ._random import random_streams
@@ -24,12 +25,10 @@ from ._recordings import (
     is_session_list,
     read_known,
     read_new,
-    region_codes,
     region_members,
-    split_trials,
     table_exclusions,
 )
-from ._training import TrainingConfig, resolve_device, resolve_precision, train
+from ._training import resolve_device, train
 from .evaluation import evaluate, summarise
 from .schemes import MTM_SCHEMES, Scheme, SchemeSampler
 
@@ -50,7 +49,7 @@ PAPER_SIZES = {
 }
 
 
-class MtMPretrainer(ModelHolder, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class MtMPretrainer(Adapting, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Pretrain a transformer on spike counts by alternating masking schemes.
 
     The fitted model predicts any neuron, region or future bin from the rest, and embeds trials.
@@ -59,6 +58,8 @@ class MtMPretrainer(ModelHolder, ClassNamePrefixFeaturesOutMixin, TransformerMix
     ----------
     backbone : str, default="ndt1"
         Registered backbone.
+    positions : {"learned", "rope"}, default="learned"
+        How tokens know their time: an embedding of each bin, or rotary positions in attention.
     schemes : sequence of str or Scheme, default=("neuron", "causal", "intra-region", "inter-region")
         Masking schemes to alternate; each gets its own prompt. ``("temporal",)`` is the usual
         baseline.
@@ -67,6 +68,15 @@ class MtMPretrainer(ModelHolder, ClassNamePrefixFeaturesOutMixin, TransformerMix
         temporal and random ones; a pair draws it uniformly for each trial.
     mask_per_batch : bool, default=False
         Draw one scheme and mask for a whole batch, as published, instead of one a trial.
+    prompted : bool, default=True
+        Give each scheme a prompt of its own, or have all share one.
+    neuron_dropout, region_dropout : float, default=0
+        Probability of hiding a whole neuron or region beside what a scheme hides, in training.
+    session_sampling : {"proportional", "balanced"}, default="proportional"
+        Whether an epoch takes each trial once, or as many trials of every session.
+    encode_neurons : bool or "auto", default="auto"
+        Train an encoder that infers a neuron's weights from its statistics and region, which unseen
+        sessions start from; auto does where several sessions are fitted.
     dim, n_layers, n_heads : int, default=128, 2, 4
         Width, depth and attention heads of the trunk.
     dropout : float, default=0.3
@@ -91,6 +101,8 @@ class MtMPretrainer(ModelHolder, ClassNamePrefixFeaturesOutMixin, TransformerMix
         Regions of a single recording's neurons, for use inside pipelines and cross-validation.
     ignore_regions : sequence of str, default=("root", "void")
         Regions that are never targets of the region schemes and tasks; their neurons stay inputs.
+    rebin : float, optional
+        Seconds of the bins that Sessions are summed into; sessions of several bin widths need it.
     device : str, default="auto"
         ``"cpu"``, ``"cuda"`` or whichever is there.
     precision : {"auto", "bf16", "fp32"}, default="auto"
@@ -134,9 +146,15 @@ class MtMPretrainer(ModelHolder, ClassNamePrefixFeaturesOutMixin, TransformerMix
         self,
         *,
         backbone: str = "ndt1",
+        positions: str = "learned",
         schemes: Sequence[str | Scheme] = MTM_SCHEMES,
         mask_ratio: float | tuple[float, float] = 0.3,
         mask_per_batch: bool = False,
+        prompted: bool = True,
+        neuron_dropout: float = 0.0,
+        region_dropout: float = 0.0,
+        session_sampling: str = "proportional",
+        encode_neurons: bool | str = "auto",
         dim: int = 128,
         n_layers: int = 2,
         n_heads: int = 4,
@@ -150,6 +168,7 @@ class MtMPretrainer(ModelHolder, ClassNamePrefixFeaturesOutMixin, TransformerMix
         pooling: str = "mean",
         regions: Any = None,
         ignore_regions: Sequence[str] = ("root", "void"),
+        rebin: float | None = None,
         device: str = "auto",
         precision: str = "auto",
         warm_start: bool = False,
@@ -157,9 +176,15 @@ class MtMPretrainer(ModelHolder, ClassNamePrefixFeaturesOutMixin, TransformerMix
         verbose: int = 0,
     ) -> None:
         self.backbone = backbone
+        self.positions = positions
         self.schemes = schemes
         self.mask_ratio = mask_ratio
         self.mask_per_batch = mask_per_batch
+        self.prompted = prompted
+        self.neuron_dropout = neuron_dropout
+        self.region_dropout = region_dropout
+        self.session_sampling = session_sampling
+        self.encode_neurons = encode_neurons
         self.dim = dim
         self.n_layers = n_layers
         self.n_heads = n_heads
@@ -173,6 +198,7 @@ class MtMPretrainer(ModelHolder, ClassNamePrefixFeaturesOutMixin, TransformerMix
         self.pooling = pooling
         self.regions = regions
         self.ignore_regions = ignore_regions
+        self.rebin = rebin
         self.device = device
         self.precision = precision
         self.warm_start = warm_start
@@ -214,53 +240,34 @@ class MtMPretrainer(ModelHolder, ClassNamePrefixFeaturesOutMixin, TransformerMix
         """
         caller = "MtMPretrainer.fit"
         schemes = self._check_parameters(caller)
-        recordings = read_new(X, y, regions, self.regions, caller=caller)
+        recordings = read_new(X, y, regions, self.regions, rebin=self.rebin, caller=caller)
         known = {r.info.session_id: r.info for r in recordings}
-        given_validation = [] if X_val is None else X_val if is_session_list(X_val) else [X_val]
-        held_out = [read_known(x, known, caller=f"{caller} (X_val)") for x in given_validation]
         device = resolve_device(self.device, caller=caller)
-        precision = resolve_precision(self.precision, device, caller=caller)
+        config = self._training_config(device, caller)
         streams = random_streams(self.random_state)
-        if X_val is None:
-            recordings, held_out = split_trials(
-                recordings, self.validation_fraction, streams.numpy("split")
-            )
-        sampler = SchemeSampler(schemes, per_batch=self.mask_per_batch)
-        training, validation = (
-            [
-                SessionTensors.of(
-                    r.counts, region_codes(r.info, self.ignore_regions), r.info.session_id, device
-                )
-                for r in part
-            ]
-            for part in (recordings, held_out)
-        )
+        recordings, held_out = self._hold_out(recordings, X_val, known, streams, caller)
         excluded = table_exclusions(known, schemes, self.ignore_regions, caller=caller)
-        model = self._initial_model(recordings, schemes, streams.torch("init")).to(device)
-        config = TrainingConfig(
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            batch_size=self.batch_size,
-            max_epochs=self.max_epochs,
-            n_iter_no_change=self.n_iter_no_change,
-            precision=precision,
+        training, validation = (
+            device_tensors(part, self.ignore_regions, device) for part in (recordings, held_out)
         )
+        model = self._initial_model(recordings, schemes, streams.torch("init")).to(device)
         with fit_progress(self.verbose, self.max_epochs) as on_epoch:
-            objective = MaskedPrediction(model, training, validation, sampler, config, streams)
+            objective = MaskedPrediction(
+                model,
+                training,
+                validation,
+                SchemeSampler(schemes, per_batch=self.mask_per_batch),
+                config,
+                streams,
+                newcomers=Newcomers(model, training) if model.config.encode else None,
+                **self._sampling(),
+            )
             history = train(model, objective, config, streams, on_epoch=on_epoch)
         self.model_ = model
         self.history_ = history
-        self.sessions_ = known
         self.schemes_ = schemes
         self.excluded_ = excluded
-        names = {name for info in known.values() for name in info.regions or ()}
-        self.regions_ = np.array(sorted(names), dtype=str)
-        self._n_features_out = model.n_features
-        if len(known) == 1:
-            self.n_features_in_ = recordings[0].info.n_neurons
-        elif hasattr(self, "n_features_in_"):
-            del self.n_features_in_
-        return self
+        return self._know(known)
 
     def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> np.ndarray:
         """Fit, then embed the same trials; `y` is a target and ignored, never regions."""
@@ -292,7 +299,7 @@ class MtMPretrainer(ModelHolder, ClassNamePrefixFeaturesOutMixin, TransformerMix
         """
         check_is_fitted(self)
         caller = "MtMPretrainer.predict"
-        recording = read_known(X, self.sessions_, caller=caller)
+        recording = read_known(X, self.sessions_, rebin=self.rebin, caller=caller)
         index = 0 if scheme is None else self._scheme_index(scheme, caller)
         mask = _broadcast(hidden, recording.counts.shape, caller)
         return self._network().rates(recording.info.session_id, recording.counts, mask, index)
@@ -321,7 +328,7 @@ class MtMPretrainer(ModelHolder, ClassNamePrefixFeaturesOutMixin, TransformerMix
         """
         check_is_fitted(self)
         caller = "MtMPretrainer.translate"
-        recording = read_known(X, self.sessions_, caller=caller)
+        recording = read_known(X, self.sessions_, rebin=self.rebin, caller=caller)
         labels = recording.info.regions
         inside = [region_members(labels, names, caller=caller) for names in (source, target)]
         _disjoint(source, target, caller)
@@ -344,7 +351,9 @@ class MtMPretrainer(ModelHolder, ClassNamePrefixFeaturesOutMixin, TransformerMix
             Pooled as `pooling` says.
         """
         check_is_fitted(self)
-        recording = read_known(X, self.sessions_, caller="MtMPretrainer.transform")
+        recording = read_known(
+            X, self.sessions_, rebin=self.rebin, caller="MtMPretrainer.transform"
+        )
         features = self._network().features(recording.info.session_id, recording.counts)
         return features.mean(1) if self.pooling == "mean" else features
 
@@ -383,7 +392,7 @@ class MtMPretrainer(ModelHolder, ClassNamePrefixFeaturesOutMixin, TransformerMix
             whole = pd.concat(tables, ignore_index=True)
             whole.attrs["excluded"] = [row for t in tables for row in t.attrs["excluded"]]
             return whole
-        recording = read_known(X, self.sessions_, caller="MtMPretrainer.evaluate")
+        recording = read_known(X, self.sessions_, rebin=self.rebin, caller="MtMPretrainer.evaluate")
         info, network = recording.info, self._network()
 
         def predict_rates(counts: np.ndarray, hidden: np.ndarray, task: str) -> np.ndarray:
@@ -433,6 +442,9 @@ class MtMPretrainer(ModelHolder, ClassNamePrefixFeaturesOutMixin, TransformerMix
             "parameters": self.get_params(deep=False),
             "schemes": [scheme.name for scheme in self.schemes_],
             "sessions": [dataclasses.asdict(info) for info in self.sessions_.values()],
+            "encode": self.model_.config.encode,
+            "region_names": list(self.model_.config.region_names),
+            "n_time": self.model_.n_time,
             "history": self.history_.to_dict("list"),
             "excluded": self.excluded_.to_dict("list"),
         }

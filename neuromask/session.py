@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from ._errors import InvalidInputError, suggest
+from ._tables import plain_column, read_indices, read_table
 from ._validation import check_regions, check_spikes
 
 __all__ = ["Session"]
@@ -78,14 +79,14 @@ class Session:
     ) -> None:
         self.counts = check_spikes(counts, caller="Session")
         n_trials, n_time, n_neurons = self.counts.shape
-        self.neurons = _table(neurons, n_neurons, "neurons", "neuron")
+        self.neurons = read_table(neurons, n_neurons, "neurons", "neuron")
         if regions is not None:
             self.neurons["region"] = check_regions(regions, n_neurons, caller="Session")
         elif "region" in self.neurons:
             self.neurons["region"] = check_regions(
                 self.neurons["region"].to_numpy(object), n_neurons, caller="Session"
             )
-        self.trials = _table(trials, n_trials, "trials", "trial")
+        self.trials = read_table(trials, n_trials, "trials", "trial")
         self.signals = {}
         for name, signal in (signals or {}).items():
             values = np.asarray(signal)
@@ -205,7 +206,7 @@ class Session:
         if beyond or one or trial is Ellipsis or trial is None:
             return self.counts[key]
         if not isinstance(trial, slice):
-            trial = _indices(trial, self.n_trials, "trials")
+            trial = read_indices(trial, self.n_trials, "trials")
         return self._with(
             counts=self.counts[trial],
             trials=self.trials.iloc[trial],
@@ -222,7 +223,7 @@ class Session:
             Mask over, or indices of, the neurons to keep.
         """
         if not isinstance(neurons, slice):
-            neurons = _indices(neurons, self.n_neurons, "neurons")
+            neurons = read_indices(neurons, self.n_neurons, "neurons")
         return self._with(
             counts=self.counts[:, :, neurons],
             neurons=self.neurons.iloc[neurons],
@@ -244,6 +245,50 @@ class Session:
                     f"{suggest(name, known)}"
                 )
         return self.select_neurons(np.isin(self.regions, names))
+
+    def rebin(self, bin_width: float) -> Session:
+        """Return the session in wider bins: counts and rates summed, signals averaged.
+
+        Parameters
+        ----------
+        bin_width : float
+            Seconds; a whole multiple of the present width. Bins left over at the end of a trial are
+            dropped.
+
+        Raises
+        ------
+        InvalidInputError
+            If the present width is not known, or does not divide the new one.
+        """
+        if self.bin_width is None:
+            raise InvalidInputError(
+                f"Session.rebin: the bin width of session {self.session_id!r} is not known; give "
+                "bin_width=... to Session."
+            )
+        factor = round(bin_width / self.bin_width) if bin_width > 0 else 0
+        if factor < 1 or not np.isclose(factor * self.bin_width, bin_width):
+            raise InvalidInputError(
+                f"Session.rebin: session {self.session_id!r} has bins of {self.bin_width:g} s, which "
+                f"do not add up to {bin_width:g} s; expected a whole multiple."
+            )
+        n_time = self.n_time // factor
+        if n_time == 0:
+            raise InvalidInputError(
+                f"Session.rebin: a trial of session {self.session_id!r} lasts "
+                f"{self.n_time * self.bin_width:g} s; expected bins no longer than that."
+            )
+        if factor == 1:
+            return self
+
+        def grouped(x: np.ndarray) -> np.ndarray:
+            return x[:, : n_time * factor].reshape(len(x), n_time, factor, *x.shape[2:])
+
+        return self._with(
+            counts=grouped(self.counts).sum(2),
+            signals={name: grouped(x).mean(2) for name, x in self.signals.items()},
+            rates=None if self.rates is None else grouped(self.rates).sum(2),
+            bin_width=bin_width,
+        )
 
     def _with(self, **changes: Any) -> Session:
         fields = {
@@ -292,7 +337,9 @@ class Session:
             )
         arrays = {"counts": self.counts}
         for kind, table in (("neurons", self.neurons), ("trials", self.trials)):
-            arrays |= {f"{kind}/{c}": _plain(table[c], f"{kind}[{c!r}]") for c in table.columns}
+            arrays |= {
+                f"{kind}/{c}": plain_column(table[c], f"{kind}[{c!r}]") for c in table.columns
+            }
         arrays |= {f"signals/{name}": values for name, values in self.signals.items()}
         if self.rates is not None:
             arrays["rates"] = self.rates
@@ -341,59 +388,5 @@ class Session:
         return facts
 
 
-def _table(given: Any, length: int, name: str, row: str) -> pd.DataFrame:
-    """Copy a table with a fresh index, checking its length."""
-    if given is None or (isinstance(given, Mapping) and not given):
-        return pd.DataFrame(index=pd.RangeIndex(length))
-    table = pd.DataFrame(given).reset_index(drop=True).copy()
-    if len(table) != length:
-        raise InvalidInputError(
-            f"Session: {name} has {len(table)} rows; expected {length}, one a {row}."
-        )
-    columns = [str(column) for column in table.columns]
-    twice = sorted({column for column in columns if columns.count(column) > 1})
-    if twice:
-        raise InvalidInputError(
-            f"Session: {name} has more than one column {twice[0]!r}; expected distinct names. "
-            "Rename or drop one."
-        )
-    return table
-
-
 def _is_everything(key: Any) -> bool:
     return isinstance(key, slice) and key == slice(None)
-
-
-def _indices(key: Any, length: int, what: str) -> np.ndarray:
-    """Turn a mask or indices into indices, refusing what does not fit."""
-    chosen = np.asarray(key)
-    if chosen.size == 0 and chosen.dtype != bool:
-        chosen = chosen.astype(int)
-    if chosen.dtype == bool:
-        if chosen.shape != (length,):
-            raise InvalidInputError(
-                f"Session: a mask of shape {chosen.shape} for {length} {what}; expected "
-                f"({length},)."
-            )
-        return np.flatnonzero(chosen)
-    if chosen.dtype.kind not in "iu" or chosen.ndim != 1:
-        raise InvalidInputError(
-            f"Session: {what} can be chosen by a slice, a boolean mask or a list of indices; given "
-            f"{key!r}."
-        )
-    if chosen.size and not (-length <= chosen.min() and chosen.max() < length):
-        raise IndexError(f"Session: index out of range for {length} {what}.")
-    return chosen
-
-
-def _plain(column: pd.Series, name: str) -> np.ndarray:
-    """Return a column as numbers or text, which need no pickle."""
-    values = column.to_numpy()
-    if values.dtype.kind in "biufcUmM":
-        return values
-    if all(isinstance(v, str) for v in values):
-        return np.asarray(values, dtype=str)
-    raise InvalidInputError(
-        f"Session.save: {name} holds {values.dtype} values; expected numbers or text. Convert the "
-        "column first."
-    )

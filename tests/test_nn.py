@@ -5,7 +5,7 @@ import torch
 from neuromask._errors import InvalidInputError
 from neuromask._training import autocast
 from neuromask.nn import registry
-from neuromask.nn.layers import PADDING, SPECIAL, attention_mask, drop
+from neuromask.nn.layers import SPECIAL, attention_mask, drop
 from neuromask.nn.ndt1 import NDT1, NDT1Config
 from neuromask.nn.smoothing import KernelBank
 from neuromask.nn.stitching import SessionStatistics, TrialGroup

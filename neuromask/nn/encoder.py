@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
 from .calibration import N_STATISTICS, Calibration
 from .layers import drop, linear, parameter

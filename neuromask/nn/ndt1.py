@@ -66,6 +66,8 @@ class NDT1Config:
         Dropout inside blocks, on the tokens that enter them and on the linear path.
     positions : {"learned", "rope"}
         Embeddings of time bins, or rotary positions in attention.
+    prompted : bool
+        Whether each scheme has a prompt and gates of its own, or all share them.
     encode : bool
         Whether sessions start from what a :class:`NeuronEncoder` infers.
     region_names : tuple of str
@@ -84,6 +86,7 @@ class NDT1Config:
     input_dropout: float = 0.2
     linear_dropout: float = 0.3
     positions: str = "learned"
+    prompted: bool = True
     encode: bool = False
     region_names: tuple[str, ...] = ()
 
@@ -133,7 +136,8 @@ class NDT1(nn.Module):
         self.history = KernelBank(config.history_widths, self.n_time)
         if config.positions == "learned":
             self.positions = parameter(self.n_time, dim, generator=generator, std=0.1)
-        self.prompts = parameter(n_schemes, dim, generator=generator, std=0.1)
+        n_prompts = n_schemes if config.prompted else 1
+        self.prompts = parameter(n_prompts, dim, generator=generator, std=0.1)
         self.unseen = nn.Parameter(torch.zeros(dim))
         self.to_token = linear(2 * dim, dim, generator)
         self.mix_smoothed = linear(dim, dim, generator)
@@ -142,7 +146,7 @@ class NDT1(nn.Module):
             for _ in range(config.n_layers)
         )
         self.final_norm = nn.LayerNorm(dim)
-        self.gates = nn.Parameter(torch.ones(n_schemes, config.n_linear))
+        self.gates = nn.Parameter(torch.ones(n_prompts, config.n_linear))
         self.n_features = dim + config.n_linear
         self.sizes = {
             "n_in": 2 * dim,
@@ -237,14 +241,13 @@ class NDT1(nn.Module):
         if self.config.positions == "learned":
             tokens = tokens + self.positions[:n_time, None]
         tokens = self._mark(tokens, group.session_id).flatten(1, 2)
-        special = torch.stack(
-            [weights.embedding.expand(n_trials, -1), self.prompts[group.scheme]], 1
-        )
+        prompt = group.scheme if self.config.prompted else torch.zeros_like(group.scheme)
+        special = torch.stack([weights.embedding.expand(n_trials, -1), self.prompts[prompt]], 1)
         times = torch.arange(n_time, device=tokens.device).repeat_interleave(len(patches))
         # The logarithm of population activity predicts log-rates, also where it bursts.
         lagged = average(averaging, F.linear(inputs, weights.linear_in))  # (trials, lags, time, )
         smoothed = torch.asinh(torch.einsum("bktf,kf->btf", lagged, self.lag_weights))
-        smoothed = smoothed * self.gates[group.scheme, None]  # (trials, time, n_linear)
+        smoothed = smoothed * self.gates[prompt, None]  # (trials, time, n_linear)
         own = average(self.history.averaging(seen, group.causal), inputs)
         tokens = torch.cat([special, tokens], 1)
         return _ReadIn(
@@ -263,7 +266,11 @@ class NDT1(nn.Module):
         """Turn standardised counts of a patch's neurons into its tokens (trials, time, dim)."""
         hidden, read_in = group.hidden, weights.read_in
         if n_patches > 1:
-            inputs, hidden, read_in = inputs[:, :, neurons], hidden[:, :, neurons], read_in[:, neurons]
+            inputs, hidden, read_in = (
+                inputs[:, :, neurons],
+                hidden[:, :, neurons],
+                read_in[:, neurons],
+            )
         tokens = self.to_token(F.softsign(F.linear(inputs, read_in, weights.bias)))
         tokens = tokens + self.mix_smoothed(average(averaging, tokens)[:, 0])
         return tokens + hidden.all(2)[..., None] * self.unseen

@@ -1,0 +1,223 @@
+"""What a pretrainer does with sessions that it was not fitted on."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.utils.validation import check_is_fitted
+
+from ._adaptation import STRATEGIES, adapt, device_tensors, with_sessions
+from ._base import ModelHolder
+from ._errors import InvalidInputError
+from ._progress import fit_progress
+from ._random import RandomStreams, random_streams
+from ._recordings import (
+    Recording,
+    SessionInfo,
+    is_session_list,
+    read_known,
+    read_unseen,
+    split_trials,
+    table_exclusions,
+)
+from ._training import TrainingConfig, resolve_device, resolve_precision
+from ._validation import check_choice, check_fraction, check_positive_int
+from .schemes import SchemeSampler
+
+__all__ = ["Adapting"]
+
+# What a session shares with others was learned from many: it moves slower than what is its own.
+SHARED_RATE = 0.3
+
+
+class Adapting(ModelHolder):
+    """Mixin of pretrainers that serve unseen sessions."""
+
+    def calibrate(self, X: Any) -> Adapting:
+        """Serve unseen sessions without training, from statistics of some of their trials.
+
+        An encoder, trained across the fitted sessions, infers each neuron's read-in and read-out
+        from its rate, its mean response, its correlations with other neurons and its region.
+
+        Parameters
+        ----------
+        X : Session or list of Sessions
+            Unlabelled trials of sessions that the model does not know.
+
+        Returns
+        -------
+        MtMPretrainer
+            A new estimator that knows these sessions too; this one is left as it is.
+
+        Raises
+        ------
+        InvalidInputError
+            If the model has no encoder, as one fitted on a single session, or the sessions do not
+            fit it.
+
+        Examples
+        --------
+        >>> import neuromask as nm
+        >>> *known, new = nm.simulate(20, n_sessions=3, n_neurons=12, n_time=20)
+        >>> pre = nm.MtMPretrainer(dim=16, n_layers=1, max_epochs=2, random_state=0).fit(known)
+        >>> pre.calibrate(new).predict(new).shape
+        (20, 20, 12)
+        """
+        check_is_fitted(self)
+        caller = "MtMPretrainer.calibrate"
+        if not self.model_.config.encode:
+            raise InvalidInputError(
+                f"{caller}: the model has no encoder of neurons, which is trained across sessions; "
+                "fit it on several sessions (or with encode_neurons=True), or use finetune."
+            )
+        return self._with_sessions(self._read_unseen(X, caller), np.random.default_rng(0), caller)
+
+    def finetune(
+        self,
+        X: Any,
+        *,
+        X_val: Any = None,
+        strategy: str = "full",
+        max_epochs: int = 60,
+        learning_rate: float | None = None,
+        random_state: int | np.random.RandomState | np.random.Generator | None = None,
+    ) -> Adapting:
+        """Adapt to unseen sessions.
+
+        They start as `calibrate` leaves them, or from chance where the model has no encoder, and
+        train on the schemes of pretraining.
+
+        Parameters
+        ----------
+        X : Session or list of Sessions
+            Trials of sessions that the model does not know.
+        X_val : same as `X`, optional
+            Validation trials of the same sessions, instead of a share of `X` of
+            `validation_fraction`. The weights that score best on them are kept; those are the
+            calibrated ones where training does not help.
+        strategy : {"full", "gradual", "stitch"}, default="full"
+            Train everything, what sessions share at a lower rate; train the sessions' own weights
+            for half of the epochs and then everything; or train the sessions' own weights alone,
+            which leaves predictions of the sessions fitted before exactly as they were.
+        max_epochs : int, default=60
+            Most passes over the trials.
+        learning_rate : float, optional
+            Peak learning rate; that of pretraining by default.
+        random_state : int, numpy generator or None, optional
+            Owns chance; that of the constructor by default.
+
+        Returns
+        -------
+        MtMPretrainer
+            A new estimator that knows the fitted sessions and these; this one is left as it is.
+            Its `history_` is that of fine-tuning; epochs where nothing was better than calibration
+            stay in it.
+
+        Raises
+        ------
+        InvalidInputError
+            If the sessions do not fit the model, or a parameter is out of range.
+        """
+        check_is_fitted(self)
+        caller = "MtMPretrainer.finetune"
+        check_choice("strategy", strategy, tuple(STRATEGIES), caller=caller)
+        check_positive_int("max_epochs", max_epochs, caller=caller)
+        if learning_rate is not None:
+            check_fraction("learning_rate", learning_rate, caller=caller, low=1e-12, high=10.0)
+        recordings = self._read_unseen(X, caller)
+        known = {r.info.session_id: r.info for r in recordings}
+        streams = random_streams(self.random_state if random_state is None else random_state)
+        recordings, held_out = self._hold_out(recordings, X_val, known, streams, caller)
+        new = self._with_sessions(recordings, streams.numpy("init"), caller)
+        device = resolve_device(self.device, caller=caller)
+        config = replace(
+            self._training_config(device, caller),
+            max_epochs=max_epochs,
+            learning_rate=self.learning_rate if learning_rate is None else learning_rate,
+            shared_rate=SHARED_RATE,
+        )
+        training, validation = (
+            device_tensors(part, self.ignore_regions, device) for part in (recordings, held_out)
+        )
+        with fit_progress(self.verbose, max_epochs) as on_epoch:
+            new.history_ = adapt(
+                new.model_.to(device),
+                training,
+                validation,
+                SchemeSampler(self.schemes_, per_batch=self.mask_per_batch),
+                strategy,
+                config,
+                streams,
+                on_epoch=on_epoch,
+                **self._sampling(),
+            )
+        return new
+
+    def _read_unseen(self, X: Any, caller: str) -> list[Recording]:
+        return read_unseen(
+            X, self.sessions_, n_time=self.model_.n_time, rebin=self.rebin, caller=caller
+        )
+
+    def _with_sessions(
+        self, recordings: Sequence[Recording], chance: np.random.Generator, caller: str
+    ) -> Adapting:
+        """Copy the estimator and let it know more sessions."""
+        infos = {r.info.session_id: r.info for r in recordings}
+        excluded = table_exclusions(infos, self.schemes_, self.ignore_regions, caller=caller)
+        generator = torch.Generator().manual_seed(int(chance.integers(2**62)))
+        new = copy.copy(self)
+        new.model_ = with_sessions(self.model_, recordings, generator)
+        new.excluded_ = pd.concat([self.excluded_, excluded], ignore_index=True)
+        return new._know(self.sessions_ | infos)
+
+    def _know(self, sessions: dict[str, SessionInfo]) -> Adapting:
+        """Set what follows from the sessions that the model knows."""
+        self.sessions_ = sessions
+        names = {name for info in sessions.values() for name in info.regions or ()}
+        self.regions_ = np.array(sorted(names), dtype=str)
+        self._n_features_out = self.model_.n_features
+        if len(sessions) == 1:
+            (info,) = sessions.values()
+            self.n_features_in_ = info.n_neurons
+        elif hasattr(self, "n_features_in_"):
+            del self.n_features_in_
+        return self
+
+    def _hold_out(
+        self,
+        recordings: list[Recording],
+        X_val: Any,
+        known: dict[str, SessionInfo],
+        streams: RandomStreams,
+        caller: str,
+    ) -> tuple[list[Recording], list[Recording]]:
+        """Return training and validation trials; those of `X_val` where it is given."""
+        if X_val is None:
+            return split_trials(recordings, self.validation_fraction, streams.numpy("split"))
+        given = X_val if is_session_list(X_val) else [X_val]
+        caller = f"{caller} (X_val)"
+        return recordings, [read_known(x, known, rebin=self.rebin, caller=caller) for x in given]
+
+    def _training_config(self, device: torch.device, caller: str) -> TrainingConfig:
+        return TrainingConfig(
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            batch_size=self.batch_size,
+            max_epochs=self.max_epochs,
+            n_iter_no_change=self.n_iter_no_change,
+            precision=resolve_precision(self.precision, device, caller=caller),
+        )
+
+    def _sampling(self) -> dict[str, Any]:
+        """Return how batches are drawn and augmented."""
+        return {
+            "neuron_dropout": self.neuron_dropout,
+            "region_dropout": self.region_dropout,
+            "balanced": self.session_sampling == "balanced",
+        }

@@ -1,0 +1,67 @@
+"""Tables of neurons and trials: read, indexed and made plain for files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ._errors import InvalidInputError
+
+__all__ = ["plain_column", "read_indices", "read_table"]
+
+
+def read_table(given: Any, length: int, name: str, row: str) -> pd.DataFrame:
+    """Copy a table with a fresh index, checking its length."""
+    if given is None or (isinstance(given, Mapping) and not given):
+        return pd.DataFrame(index=pd.RangeIndex(length))
+    table = pd.DataFrame(given).reset_index(drop=True).copy()
+    if len(table) != length:
+        raise InvalidInputError(
+            f"Session: {name} has {len(table)} rows; expected {length}, one a {row}."
+        )
+    columns = [str(column) for column in table.columns]
+    twice = sorted({column for column in columns if columns.count(column) > 1})
+    if twice:
+        raise InvalidInputError(
+            f"Session: {name} has more than one column {twice[0]!r}; expected distinct names. "
+            "Rename or drop one."
+        )
+    return table
+
+
+def read_indices(key: Any, length: int, what: str) -> np.ndarray:
+    """Turn a mask or indices into indices, refusing what does not fit."""
+    chosen = np.asarray(key)
+    if chosen.size == 0 and chosen.dtype != bool:
+        chosen = chosen.astype(int)
+    if chosen.dtype == bool:
+        if chosen.shape != (length,):
+            raise InvalidInputError(
+                f"Session: a mask of shape {chosen.shape} for {length} {what}; expected "
+                f"({length},)."
+            )
+        return np.flatnonzero(chosen)
+    if chosen.dtype.kind not in "iu" or chosen.ndim != 1:
+        raise InvalidInputError(
+            f"Session: {what} can be chosen by a slice, a boolean mask or a list of indices; given "
+            f"{key!r}."
+        )
+    if chosen.size and not (-length <= chosen.min() and chosen.max() < length):
+        raise IndexError(f"Session: index out of range for {length} {what}.")
+    return chosen
+
+
+def plain_column(column: pd.Series, name: str) -> np.ndarray:
+    """Return a column as numbers or text, which need no pickle."""
+    values = column.to_numpy()
+    if values.dtype.kind in "biufcUmM":
+        return values
+    if all(isinstance(v, str) for v in values):
+        return np.asarray(values, dtype=str)
+    raise InvalidInputError(
+        f"Session.save: {name} holds {values.dtype} values; expected numbers or text. Convert the "
+        "column first."
+    )
