@@ -13,6 +13,7 @@ _PUBLIC = {
     "MtMPretrainer": "pretrainer",
     "PAPER_SIZES": "pretrainer",
     "MtMDecoder": "decoder",
+    "compare": "comparison",
     "load": "persistence",
     "Session": "session",
     "simulate": "datasets.simulate",

@@ -38,12 +38,16 @@ def device_tensors(
 
 
 def with_sessions(
-    model: nn.Module, recordings: Sequence[Recording], generator: torch.Generator
+    model: nn.Module,
+    recordings: Sequence[Recording],
+    generator: torch.Generator,
+    *,
+    factors: bool = True,
 ) -> nn.Module:
     """Return a copy of a backbone that has room for more sessions.
 
     Where the backbone has an encoder, they start from what it infers of their neurons; without one
-    they start from chance.
+    they start from chance. For `factors` see :meth:`Stitch.start_from`.
     """
     model = copy.deepcopy(model)
     device = next(model.parameters()).device
@@ -52,7 +56,7 @@ def with_sessions(
         model.add_session(SessionStatistics.of(r.counts, info.session_id, info.regions), generator)
         if model.config.encode:
             (tensors,) = device_tensors([r], (), device)
-            start_session(model, tensors)
+            start_session(model, tensors, factors=factors)
     return model
 
 

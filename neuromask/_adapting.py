@@ -34,6 +34,8 @@ __all__ = ["Adapting"]
 
 # What a session shares with others was learned from many: it moves slower than what is its own.
 SHARED_RATE = 0.3
+# From this many trials on, a session's linear path is better learned anew.
+MANY_TRIALS = 100
 
 
 class Adapting(ModelHolder):
@@ -91,7 +93,8 @@ class Adapting(ModelHolder):
         """Adapt to unseen sessions.
 
         They start as `calibrate` leaves them, or from chance where the model has no encoder, and
-        train on the schemes of pretraining.
+        train on the schemes of pretraining. Sessions of a hundred trials or more learn the linear
+        path, the part that reads the population's factors, anew.
 
         Parameters
         ----------
@@ -134,7 +137,8 @@ class Adapting(ModelHolder):
         known = {r.info.session_id: r.info for r in recordings}
         streams = random_streams(self.random_state if random_state is None else random_state)
         recordings, held_out = self._hold_out(recordings, X_val, known, streams, caller)
-        new = self._with_sessions(recordings, streams.numpy("init"), caller)
+        few = min(len(r.counts) for r in recordings) < MANY_TRIALS
+        new = self._with_sessions(recordings, streams.numpy("init"), caller, factors=few)
         device = resolve_device(self.device, caller=caller)
         config = replace(
             self._training_config(device, caller),
@@ -165,14 +169,19 @@ class Adapting(ModelHolder):
         )
 
     def _with_sessions(
-        self, recordings: Sequence[Recording], chance: np.random.Generator, caller: str
+        self,
+        recordings: Sequence[Recording],
+        chance: np.random.Generator,
+        caller: str,
+        *,
+        factors: bool = True,
     ) -> Adapting:
         """Copy the estimator and let it know more sessions."""
         infos = {r.info.session_id: r.info for r in recordings}
         excluded = table_exclusions(infos, self.schemes_, self.ignore_regions, caller=caller)
         generator = torch.Generator().manual_seed(int(chance.integers(2**62)))
         new = copy.copy(self)
-        new.model_ = with_sessions(self.model_, recordings, generator)
+        new.model_ = with_sessions(self.model_, recordings, generator, factors=factors)
         new.excluded_ = pd.concat([self.excluded_, excluded], ignore_index=True)
         return new._know(self.sessions_ | infos)
 

@@ -18,6 +18,7 @@ examples:
   neuromask pretrain monday.npz --out model        fit one recording, score it on held-out trials
   neuromask pretrain mouse*.npz --out model        fit several sessions together
   neuromask evaluate model monday.npz --csv s.csv  score recordings with a saved model
+  neuromask compare monday.npz --out comparison    multi-task masking against other schemes
 
 Recordings are .npz files of neuromask.Session.save; in Python:
   neuromask.Session(counts, regions, bin_width=0.02, session_id="monday").save("monday.npz")
@@ -109,6 +110,24 @@ def build_parser() -> argparse.ArgumentParser:
         type=float,
         help="score only the trials that pretrain with this fraction held out of the same files",
     )
+    contest = _command(
+        commands,
+        "compare",
+        "compare masking schemes on recordings",
+        "Fit variants (multi-task masking, temporal masking, each scheme alone, no prompt) to each "
+        "recording alone, score them on the same held-out trials, and draw each variant against "
+        "the first one.",
+        [
+            "neuromask compare monday.npz --out comparison --variants MtM temporal",
+            "neuromask compare mouse*.npz --out comparison --seeds 0 1 2",
+        ],
+    )
+    contest.add_argument("files", nargs="+", metavar="FILE", help="recordings (.npz)")
+    contest.add_argument("--out", required=True, type=Path, help="new folder for the results")
+    contest.add_argument("--variants", nargs="+", metavar="NAME", help="all by default")
+    contest.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="N", help="seeds (0)")
+    contest.add_argument("--epochs", default=200, type=int, help="most passes over the trials")
+    contest.add_argument("--device", default="auto", help="auto, cpu or cuda")
     return parser
 
 

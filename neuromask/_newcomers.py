@@ -21,16 +21,16 @@ SHARE = 0.4
 CALIBRATION = (0.3, 0.8)
 
 
-def start_session(model: nn.Module, session: SessionTensors) -> Calibration:
-    """Let a session start from what the encoder infers of its neurons from all its trials."""
-    calibration = model.calibrate(session.counts, session.names)
-    _infer(model, session.session_id, calibration)
-    return calibration
-
-
 @torch.no_grad()
-def _infer(model: nn.Module, session_id: str, calibration: Calibration) -> None:
-    model.stitch(session_id).start_from(model.encoder(calibration))
+def start_session(model: nn.Module, session: SessionTensors, *, factors: bool) -> Calibration:
+    """Let a session start from what the encoder infers of its neurons from all its trials.
+
+    For `factors` see :meth:`Stitch.start_from`.
+    """
+    calibration = model.calibrate(session.counts, session.names)
+    weights = model.encoder(calibration)
+    model.stitch(session.session_id).start_from(weights, factors=factors)
+    return calibration
 
 
 class Newcomers:
@@ -52,7 +52,7 @@ class Newcomers:
     def __init__(self, model: nn.Module, sessions: Sequence[SessionTensors]) -> None:
         self.model = model
         self.sessions = sessions
-        self.whole = [start_session(model, session) for session in sessions]
+        self.whole = [start_session(model, session, factors=False) for session in sessions]
         self.drawn: dict[int, Calibration] = {}
 
     def draw(self, generator: np.random.Generator) -> list[np.ndarray]:
@@ -69,7 +69,9 @@ class Newcomers:
                 self.drawn[i] = self.model.calibrate(counts, session.names)
                 order = order[n_calibration:]
             else:
-                _infer(self.model, session.session_id, self.whole[i])
+                with torch.no_grad():
+                    weights = self.model.encoder(self.whole[i])
+                self.model.stitch(session.session_id).restart_from(weights, factors=False)
             trials.append(order)
         return trials
 

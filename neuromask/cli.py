@@ -1,4 +1,4 @@
-"""Command line: ``neuromask demo``, ``neuromask pretrain`` and ``neuromask evaluate``."""
+"""Command line: ``neuromask demo``, ``pretrain``, ``evaluate`` and ``compare``."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with warnings.catch_warnings():
             warnings.simplefilter("always", NeuromaskWarning)
             warnings.showwarning = lambda message, *_: print(f"note: {message}", file=sys.stderr)
-            run = {"demo": _demo, "pretrain": _pretrain, "evaluate": _evaluate}
+            run = {"demo": _demo, "pretrain": _pretrain, "evaluate": _evaluate, "compare": _compare}
             run[options.command](options)
     except KeyboardInterrupt:
         print("neuromask: stopped", file=sys.stderr)
@@ -186,6 +186,36 @@ def _evaluate(options: argparse.Namespace) -> None:
         options.csv.parent.mkdir(parents=True, exist_ok=True)
         table.to_csv(options.csv, index=False)
         print(f"Wrote {options.csv}")
+
+
+def _compare(options: argparse.Namespace) -> None:
+    import matplotlib
+
+    from . import plots
+    from .comparison import VARIANTS, compare, contrast
+    from .pretrainer import MtMPretrainer
+
+    _check_new(options.out, "--out", caller="compare")
+    plots.need_matplotlib("compare")
+    matplotlib.use("agg")
+    names = options.variants or list(VARIANTS)
+    table = compare(
+        _read(options.files),
+        variants=names,
+        estimator=MtMPretrainer(max_epochs=options.epochs, device=options.device, verbose=1),
+        seeds=options.seeds,
+        progress=print,
+    )
+    options.out.mkdir(parents=True)
+    table.to_csv(options.out / "scores.csv", index=False)
+    for i, name in enumerate(names):
+        if i == 0:
+            continue
+        print(f"\n{names[0]} against {name}, bits per spike")
+        print(contrast(table, names[0], name).round(3).to_string(index=False))
+        figure = plots.plot_paired(table, models=(name, names[0]))
+        figure.savefig(options.out / f"{names[0]}_against_{name}.png".replace(" ", "_"), dpi=120)
+    print(f"Wrote scores.csv and pictures into {options.out.resolve()}")
 
 
 def _read(files: Sequence[str]) -> list[Session]:

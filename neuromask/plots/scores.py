@@ -1,0 +1,204 @@
+"""Pictures of one model's scores, training and rates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from .._errors import InvalidInputError
+from ._axes import COLOURS, LABELS, need_axes, need_columns, need_matplotlib
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["plot_history", "plot_rates", "plot_regions", "plot_scores"]
+
+
+def plot_scores(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+    """Draw each neuron's bits per spike by task, with means.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of :func:`neuromask.evaluate`.
+    ax : Axes, optional
+        Where to draw.
+
+    Returns
+    -------
+    Axes
+    """
+    need_columns(table, ("task", "bps"), "plot_scores")
+    ax = need_axes(ax, "plot_scores")
+    rng = np.random.default_rng(0)
+    tasks = list(dict.fromkeys(table["task"]))
+    for i, task in enumerate(tasks):
+        bps = table.loc[table["task"] == task, "bps"].dropna().to_numpy()
+        colour = COLOURS[i % len(COLOURS)]
+        if not len(bps):
+            continue
+        ax.scatter(i + rng.uniform(-0.25, 0.25, len(bps)), bps, s=8, alpha=0.4, color=colour)
+        ax.hlines(bps.mean(), i - 0.35, i + 0.35, color="black", lw=2)
+        ax.annotate(f"{bps.mean():.3f}", (i + 0.37, bps.mean()), va="center", fontsize=9)
+    ax.axhline(0, color="grey", lw=0.8, ls=":")
+    ax.set_xticks(range(len(tasks)), [LABELS.get(t, t) for t in tasks])
+    ax.set_xlim(-0.6, len(tasks) - 0.1)
+    # A few hardly active neurons score far below zero and would flatten all others.
+    known = table["bps"].dropna()
+    if len(known):
+        ax.set_ylim(np.percentile(known, 1) - 0.1, known.max() + 0.1)
+    ax.set_ylabel("bits per spike")
+    ax.set_title("Each dot a neuron, each bar a mean")
+    return ax
+
+
+def plot_regions(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+    """Draw mean bits per spike by region and task, with standard errors over neurons.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of :func:`neuromask.evaluate`.
+    ax : Axes, optional
+        Where to draw.
+
+    Returns
+    -------
+    Axes
+    """
+    need_columns(table, ("task", "region", "bps"), "plot_regions")
+    ax = need_axes(ax, "plot_regions")
+    tasks = list(dict.fromkeys(table["task"]))
+    regions = sorted(table["region"].dropna().unique())
+    for i, task in enumerate(tasks):
+        part = table[table["task"] == task].groupby("region")["bps"]
+        x = np.arange(len(regions)) + (i - (len(tasks) - 1) / 2) * 0.8 / len(tasks)
+        ax.errorbar(
+            x,
+            part.mean().reindex(regions),
+            part.sem().reindex(regions),
+            fmt="o",
+            color=COLOURS[i % len(COLOURS)],
+            label=LABELS.get(task, task),
+        )
+    ax.axhline(0, color="grey", lw=0.8, ls=":")
+    ax.set_xticks(range(len(regions)), regions, rotation=45 if len(regions) > 6 else 0)
+    ax.set_ylabel("bits per spike")
+    ax.legend(frameon=False)
+    return ax
+
+
+def plot_history(history: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+    """Draw the validation bits per spike of each scheme over epochs.
+
+    Parameters
+    ----------
+    history : DataFrame
+        ``history_`` of a fitted :class:`neuromask.MtMPretrainer`.
+    ax : Axes, optional
+        Where to draw.
+
+    Returns
+    -------
+    Axes
+        A dotted line marks the epoch whose weights were kept.
+    """
+    need_columns(history, ("epoch", "val_bps"), "plot_history")
+    ax = need_axes(ax, "plot_history")
+    columns = [c for c in history.columns if c.startswith("val_bps_")]
+    for i, column in enumerate(columns):
+        known = history[history[column].notna()]
+        name = column.removeprefix("val_bps_")
+        ax.plot(known["epoch"], known[column], color=COLOURS[i % len(COLOURS)], label=name)
+    if history["val_bps"].notna().any():
+        best = history.loc[history["val_bps"].idxmax(), "epoch"]
+        ax.axvline(best, color="grey", lw=0.8, ls=":", label="kept")
+    if ax.get_legend_handles_labels()[0]:
+        ax.legend(frameon=False)
+    ax.set_xlabel("epoch")
+    ax.set_ylabel("validation bits per spike")
+    return ax
+
+
+def plot_rates(
+    counts: Any,
+    rates: Any,
+    *,
+    true_rates: Any = None,
+    neurons: Sequence[int] | None = None,
+    trial: int = 0,
+    bin_width: float | None = None,
+) -> Figure:
+    """Draw observed counts and predicted rates of some neurons.
+
+    The upper row is one trial, the lower row the mean over trials (the PSTH).
+
+    Parameters
+    ----------
+    counts, rates : array-like, (trials, time, neurons)
+        Spike counts and expected counts per bin.
+    true_rates : array-like, (trials, time, neurons), optional
+        True expected counts, where they are known.
+    neurons : sequence of int, optional
+        Neurons to show; the four most active by default.
+    trial : int, default=0
+        Trial to show.
+    bin_width : float, optional
+        Seconds per bin, for axes in seconds and Hz.
+
+    Returns
+    -------
+    Figure
+    """
+    plt = need_matplotlib("plot_rates")
+    counts, rates = np.asarray(counts), np.asarray(rates)
+    truth = None if true_rates is None else np.asarray(true_rates)
+    if truth is not None and truth.shape != counts.shape:
+        raise InvalidInputError(
+            f"plot_rates: counts has shape {counts.shape} and true_rates {truth.shape}; expected "
+            "the same (trials, time, neurons)."
+        )
+    if counts.shape != rates.shape or counts.ndim != 3:
+        raise InvalidInputError(
+            f"plot_rates: counts has shape {counts.shape} and rates {rates.shape}; expected the "
+            "same (trials, time, neurons)."
+        )
+    n_trials, n_time, n_neurons = counts.shape
+    if not 0 <= trial < n_trials:
+        raise InvalidInputError(
+            f"plot_rates: trial={trial}; expected one of the {n_trials} trials, 0 to {n_trials - 1}."
+        )
+    neurons = np.argsort(-counts.mean((0, 1)))[:4] if neurons is None else np.asarray(neurons)
+    if not len(neurons) or min(neurons) < 0 or max(neurons) >= n_neurons:
+        raise InvalidInputError(
+            f"plot_rates: neurons={list(neurons)}; expected numbers from 0 to {n_neurons - 1}."
+        )
+    width = bin_width or 1
+    time = (np.arange(n_time) + 0.5) * width  # centres of bins
+    scale = 1 / width
+    figure, axes = plt.subplots(
+        2, len(neurons), figsize=(3 * len(neurons), 4.5), sharex=True, squeeze=False
+    )
+    for column, n in zip(axes.T, neurons, strict=True):
+        column[0].bar(time, counts[trial, :, n] * scale, width=width, color="lightgrey")
+        column[0].plot(time, rates[trial, :, n] * scale, color=COLOURS[0])
+        column[1].plot(time, counts[:, :, n].mean(0) * scale, color="grey", label="observed")
+        column[1].plot(time, rates[:, :, n].mean(0) * scale, color=COLOURS[0], label="predicted")
+        if truth is not None:
+            column[0].plot(
+                time, truth[trial, :, n] * scale, color=COLOURS[5], ls="--", label="true rate"
+            )
+        column[0].set_title(f"neuron {n}")
+        column[1].set_xlabel("time (s)" if bin_width else "bin")
+    unit = "Hz" if bin_width else "counts"
+    axes[0, 0].set_ylabel(f"trial {trial} ({unit})")
+    axes[1, 0].set_ylabel(f"PSTH ({unit})")
+    axes[1, 0].legend(frameon=False, fontsize=8)
+    if truth is not None:
+        axes[0, 0].legend(frameon=False, fontsize=8)
+    figure.tight_layout()
+    return figure

@@ -1,0 +1,74 @@
+import numpy as np
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from neuromask._batching import SESSIONS_PER_BATCH, SessionTensors, mask_trials, mixed_batches
+from neuromask.schemes import SchemeSampler, resolve_schemes
+
+
+@given(
+    sizes=st.lists(st.integers(1, 40), min_size=1, max_size=6),
+    batch_size=st.integers(1, 33),
+    seed=st.integers(0, 9),
+)
+def test_every_trial_comes_once_an_epoch(sizes, batch_size, seed):
+    trials = [np.arange(n) for n in sizes]
+    batches = list(mixed_batches(trials, batch_size, np.random.default_rng(seed)))
+    seen = sorted((i, int(t)) for batch in batches for i, rows in batch for t in rows)
+    assert seen == [(i, t) for i, n in enumerate(sizes) for t in range(n)]
+    most = max(batch_size, min(SESSIONS_PER_BATCH, len(sizes)))
+    assert max(sum(len(rows) for _, rows in batch) for batch in batches) <= most
+
+
+def test_batches_mix_sessions():
+    trials = [np.arange(64) for _ in range(6)]
+    batches = list(mixed_batches(trials, 32, np.random.default_rng(0)))
+    assert np.mean([len(batch) for batch in batches]) > 2
+    other = list(mixed_batches(trials, 32, np.random.default_rng(1)))
+    assert [[i for i, _ in b] for b in batches] != [[i for i, _ in b] for b in other]
+
+
+def test_balanced_sampling_gives_sessions_equal_shares():
+    trials = [np.arange(10), np.arange(100), np.arange(40)]
+    counts = np.zeros(3, int)
+    seen = set()
+    for batch in mixed_batches(trials, 16, np.random.default_rng(0), balanced=True):
+        for i, rows in batch:
+            counts[i] += len(rows)
+            seen |= {(i, int(t)) for t in rows}
+    assert counts.tolist() == [50, 50, 50]
+    assert {t for i, t in seen if i == 0} == set(range(10))
+
+
+def session():
+    counts = np.random.default_rng(0).poisson(1.0, (30, 8, 9)).astype(np.uint8)
+    regions = np.repeat([0, 1, -1], 3)
+    return SessionTensors.of(counts, regions, "a", torch.device("cpu"))
+
+
+def masked(**options):
+    sampler = SchemeSampler(resolve_schemes(("neuron",), mask_ratio=0.3, caller="test"))
+    generator = torch.Generator().manual_seed(0)
+    return mask_trials(session(), torch.arange(30), sampler, generator, **options)
+
+
+def test_dropped_neurons_are_hidden_but_not_answered_for():
+    plain, dropped = masked(), masked(neuron_dropout=0.5)
+    assert torch.equal(plain.target, dropped.target)
+    extra = dropped.group.hidden & ~plain.group.hidden
+    assert extra.any()
+    assert (extra == extra[:, :1]).all()  # in all bins
+    assert not (extra & dropped.target).any()
+    assert (dropped.group.counts[dropped.group.hidden] == 0).all()
+    share = (dropped.group.hidden & ~plain.group.hidden).sum() / (~plain.group.hidden).sum()
+    assert 0.4 < share < 0.6
+
+
+def test_dropped_regions_are_hidden_whole():
+    plain, dropped = masked(), masked(region_dropout=0.4)
+    visible = (~plain.group.hidden)[:, 0].view(30, 3, 3)
+    still = (~dropped.group.hidden)[:, 0].view(30, 3, 3)
+    gone = (visible & ~still).any(2)
+    assert gone.any()
+    assert not (still & gone[:, :, None]).any()
