@@ -179,3 +179,24 @@ def test_help_teaches(capsys):
     out = capsys.readouterr().out
     assert "neuromask pretrain monday.npz --out model" in out
     assert "Session(counts, regions" in out
+
+
+def test_compare_writes_a_table_and_pictures(recordings, tmp_path, capsys):
+    out_folder = tmp_path / "comparison"
+    arguments = ("compare", *recordings, "--out", out_folder, "--epochs", 2)
+    status, out, _ = run(capsys, *arguments, "--variants", "MtM", "temporal")
+    assert status == 0
+    assert "MtM against temporal" in out
+    table = pd.read_csv(out_folder / "scores.csv")
+    assert set(table["model"]) == {"MtM", "temporal"}
+    assert set(table["session"]) == {"sim-0", "sim-1"}
+    assert (out_folder / "MtM_against_temporal.png").stat().st_size > 0
+    status, _, err = run(capsys, *arguments)
+    assert (status, err.count("\n")) == (2, 1)
+    assert "comparison exists" in err
+    status, _, err = run(
+        capsys, "compare", *recordings, "--out", tmp_path / "x", "--variants", "temperal"
+    )
+    assert status == 2
+    assert "Did you mean 'temporal'" in err
+    assert not (tmp_path / "x").exists()

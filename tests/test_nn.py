@@ -1,12 +1,15 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from neuromask._errors import InvalidInputError
 from neuromask._training import autocast
 from neuromask.nn import registry
-from neuromask.nn.layers import SPECIAL, attention_mask, drop
+from neuromask.nn.layers import PADDING, SPECIAL, attention_mask, drop, rotate, rotation
 from neuromask.nn.ndt1 import NDT1, NDT1Config
+from neuromask.nn.ndt2 import patch_neurons
 from neuromask.nn.smoothing import KernelBank
 from neuromask.nn.stitching import SessionStatistics, TrialGroup
 
@@ -15,13 +18,18 @@ N_TIME, SIZES = 10, {"a": 6, "b": 6, "c": 3}
 
 def statistics(name, n_time=N_TIME):
     counts = np.random.default_rng(0).poisson(0.5, (20, n_time, SIZES[name]))
-    return SessionStatistics.of(counts, name)
+    return SessionStatistics.of(counts, name, ("CA1", "TH", "VISp") * (SIZES[name] // 3))
 
 
-def model(names="abc", seed=0, **config):
-    sizes = NDT1Config(**{"dim": 16, "n_heads": 2, "n_linear": 5} | config)
+BACKBONES = sorted(registry.available_backbones())
+
+
+def model(names="abc", seed=0, backbone="ndt1", **config):
+    sizes = {"dim": 16, "n_heads": 2, "n_linear": 5, "region_names": ("CA1", "TH"), "patch_size": 1}
+    entry = registry.find_backbone(backbone, caller="test")
     generator = torch.Generator().manual_seed(seed)
-    net = NDT1(sizes, [statistics(n) for n in names], 4, generator)
+    sessions = [statistics(n) for n in names]
+    net = entry.build(entry.configure(**sizes | config), sessions, 4, generator)
     with torch.no_grad():  # leave nothing at its quiet starting value
         for p in net.parameters():
             p.add_(0.3 * torch.randn(p.shape, generator=generator))
@@ -38,10 +46,13 @@ def group(name="a", n_trials=4, causal=False, seed=0, n_time=N_TIME):
     return TrialGroup(name, counts, hidden, scheme, torch.full((n_trials,), causal))
 
 
+@pytest.mark.parametrize("backbone", BACKBONES)
+@pytest.mark.parametrize("positions", ["learned", "rope"])
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("cut", [1, 5, 9])
-def test_no_leak_the_future_leaves_the_past_bitwise_unchanged(precision, cut):
-    net, one, other = model(n_layers=3), group(causal=True), group(causal=True, seed=1)
+def test_no_leak_the_future_leaves_the_past_bitwise_unchanged(backbone, positions, precision, cut):
+    net = model(n_layers=3, backbone=backbone, positions=positions)
+    one, other = group(causal=True), group(causal=True, seed=1)
     other.counts[:, :cut], other.hidden[:, :cut] = one.counts[:, :cut], one.hidden[:, :cut]
     with torch.no_grad(), autocast(torch.device("cpu"), precision):
         before, after = net([one])[0], net([other])[0]
@@ -49,15 +60,17 @@ def test_no_leak_the_future_leaves_the_past_bitwise_unchanged(precision, cut):
     assert not torch.equal(before[:, cut:], after[:, cut:])
 
 
-def test_the_same_change_is_seen_under_full_attention():
-    net, one, other = model(), group(), group(seed=1)
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_the_same_change_is_seen_under_full_attention(backbone):
+    net, one, other = model(backbone=backbone), group(), group(seed=1)
     other.counts[:, :5], other.hidden[:, :5] = one.counts[:, :5], one.hidden[:, :5]
     with torch.no_grad():
         assert not torch.equal(net([one])[0][:, :5], net([other])[0][:, :5])
 
 
-def test_hidden_counts_never_reach_the_network():
-    net, one = model(), group()
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_hidden_counts_never_reach_the_network(backbone):
+    net, one = model(backbone=backbone), group()
     other = group()
     other.counts = torch.where(other.hidden, torch.tensor(9.0), other.counts)
     with torch.no_grad():
@@ -79,6 +92,81 @@ def test_special_tokens_never_read_bins_under_causal_attention():
     assert attention_mask(times[:1], torch.tensor([False])) is None
 
 
+def test_tokens_of_a_bin_read_each_other_under_causal_attention():
+    # Two patches a bin: the mask follows time, not the order of the tokens.
+    times = torch.tensor([[SPECIAL, 0, 0, 1, 1, PADDING]])
+    mask = attention_mask(times, torch.tensor([True]))[0, 0]
+    assert mask[:5].tolist() == [
+        [True, False, False, False, False, False],
+        [True, True, True, False, False, False],
+        [True, True, True, False, False, False],
+        [True, True, True, True, True, False],
+        [True, True, True, True, True, False],
+    ]
+
+
+@given(
+    n_time=st.integers(1, 12),
+    n_patches=st.integers(1, 6),
+    n_missing=st.integers(0, 5),
+)
+def test_block_causal_masks_show_all_of_the_past_and_nothing_of_the_future(
+    n_time, n_patches, n_missing
+):
+    bins = torch.arange(n_time).repeat_interleave(n_patches)
+    times = torch.cat([torch.tensor([SPECIAL] * 2), bins, torch.full((n_missing,), PADDING)])
+    mask = attention_mask(times[None], torch.tensor([True]))[0, 0]
+    inside = mask[2 : 2 + len(bins), 2 : 2 + len(bins)]
+    assert torch.equal(inside, bins[None, :] <= bins[:, None])
+    assert not mask[:, 2 + len(bins) :].any()
+
+
+def test_patches_hold_one_region_each():
+    regions = np.array(["TH"] * 70 + ["CA1"] * 5 + ["VISp"] * 130)
+    patches = patch_neurons(regions, 64)
+    assert sorted(np.concatenate(patches).tolist()) == list(range(205))
+    assert all(len(set(regions[p])) == 1 and len(p) <= 64 for p in patches)
+    assert [len(p) for p in patches] == [5, 35, 35, 44, 43, 43]
+
+
+def test_neurons_read_their_own_patch():
+    # Order of neurons is order of answers, whatever the patches.
+    net = model("a", backbone="ndt2", patch_size=2)
+    one = group("a")
+    order = torch.tensor([3, 0, 5, 1, 4, 2])
+    with torch.no_grad():
+        rates = net([one])[0]
+        weights = net.stitch("a").weights()
+        moved = weights._replace(
+            mean=weights.mean[order],
+            scale=weights.scale[order],
+            base=weights.base[order],
+            read_in=weights.read_in[:, order],
+            linear_in=weights.linear_in[:, order],
+            read_out=weights.read_out[order],
+            history=weights.history[:, order],
+        )
+        inverse = order.argsort()
+        net.patches["a"] = [inverse[p] for p in net.patches["a"]]
+        other = TrialGroup(
+            "a", one.counts[..., order], one.hidden[..., order], one.scheme, one.causal, moved
+        )
+        torch.testing.assert_close(net([other])[0], rates[..., order], atol=1e-5, rtol=1e-4)
+
+
+def test_rotary_attention_sees_distances_and_not_places():
+    generator = torch.Generator().manual_seed(0)
+    q, k = torch.randn(2, 1, 1, 6, 8, generator=generator)
+    times = torch.arange(6)[None]
+    scores = [
+        rotate(q, turn) @ rotate(k, turn).transpose(2, 3)
+        for turn in (rotation(times, 8), rotation(times + 7, 8))
+    ]
+    torch.testing.assert_close(*scores)
+    still = rotation(torch.tensor([[SPECIAL]]), 8)
+    assert torch.equal(rotate(q[:, :, :1], still), q[:, :, :1])
+
+
 def test_starts_at_the_mean_rates():
     stats = statistics("a")
     net = NDT1(NDT1Config(), [stats], 4, torch.Generator().manual_seed(0))
@@ -87,8 +175,10 @@ def test_starts_at_the_mean_rates():
     np.testing.assert_allclose(rates, stats.mean, rtol=0.1)
 
 
-def test_a_batch_of_sessions_is_the_sessions_apart():
-    net = model()
+@pytest.mark.parametrize("positions", ["learned", "rope"])
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_a_batch_of_sessions_is_the_sessions_apart(backbone, positions):
+    net = model(backbone=backbone, positions=positions)
     groups = [group("a"), group("c", causal=True), group("b", n_time=7)]
     with torch.no_grad():
         together = net(groups)

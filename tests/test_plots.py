@@ -166,3 +166,38 @@ def test_time_course_is_in_seconds_where_they_are_known(known):
     np.testing.assert_allclose(line.get_xdata(), [0.02, 0.04] if known else [0, 1])
     np.testing.assert_allclose(line.get_ydata(), [0.55, 0.9])
     assert ax.get_xlabel() == ("time (s)" if known else "bin")
+
+
+@pytest.fixture
+def compared():
+    rows = [
+        {"session": s, "seed": 0, "model": m, "task": t, "bps": b + 0.1 * (m == "MtM")}
+        for t in ("co_smoothing", "inter_region")
+        for s, b in (("a", 0.1), ("b", 0.3))
+        for m in ("MtM", "temporal")
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_paired_scatters_a_dot_a_session(compared):
+    figure = plots.plot_paired(compared)
+    assert len(figure.axes) == 2
+    (dots,) = figure.axes[0].collections
+    np.testing.assert_allclose(dots.get_offsets(), [[0.1, 0.2], [0.3, 0.4]])
+    assert "2 of 2 above" in figure.axes[0].get_title()
+    with pytest.raises(InvalidInputError, match="no model 'GLM'"):
+        plots.plot_paired(compared, models=("GLM", "MtM"))
+    with pytest.raises(InvalidInputError, match="lacks"):
+        plots.plot_paired(compared.drop(columns="seed"))
+
+
+def test_scaling_draws_a_line_a_model_with_error_bars(compared):
+    table = pd.concat([compared.assign(n_sessions=n, bps=compared["bps"] + n) for n in (1, 3)])
+    figure = plots.plot_scaling(table)
+    axes = figure.axes
+    assert len(axes) == 2
+    assert len(axes[0].containers) == 2
+    line = axes[0].containers[0].lines[0]
+    np.testing.assert_allclose(line.get_data(), [[1, 3], [1.3, 3.3]])
+    with pytest.raises(InvalidInputError, match="n_sessions"):
+        plots.plot_scaling(compared)

@@ -232,3 +232,40 @@ def test_representation_tells_the_facts():
         assert fact in text
     assert "<li>" in make()._repr_html_()
     assert "&lt;b&gt;x" in nm.Session(make().counts, session_id="<b>x")._repr_html_()
+
+
+def test_rebin_sums_counts_and_averages_signals():
+    counts = np.arange(2 * 7 * 3).reshape(2, 7, 3)
+    session = nm.Session(
+        counts,
+        ["a", "b", "c"],
+        bin_width=0.01,
+        signals={"wheel": counts[:, :, 0].astype(float)},
+        rates=counts / 10,
+        trials={"choice": [1, -1]},
+    )
+    wide = session.rebin(0.03)
+    assert wide.shape == (2, 2, 3)
+    assert wide.bin_width == 0.03
+    np.testing.assert_array_equal(wide.counts[:, 1], counts[:, 3:6].sum(1))
+    np.testing.assert_allclose(wide.rates[:, 1], counts[:, 3:6].sum(1) / 10, rtol=1e-6)
+    np.testing.assert_allclose(wide.signals["wheel"][:, 0], counts[:, :3, 0].mean(1))
+    assert wide.trials["choice"].tolist() == [1, -1]
+    assert session.rebin(0.01) is session
+    assert session.shape == (2, 7, 3)
+
+
+@pytest.mark.parametrize(
+    ("width", "given", "message"),
+    [
+        (0.025, 0.01, "do not add up to 0.025 s"),
+        (0.005, 0.01, "do not add up"),
+        (-0.01, 0.01, "do not add up"),
+        (0.1, 0.01, "lasts 0.07 s"),
+        (0.02, None, "bin width .* not known"),
+    ],
+)
+def test_rebin_refuses_what_does_not_fit(width, given, message):
+    session = nm.Session(np.ones((2, 7, 3), int), bin_width=given)
+    with pytest.raises(InvalidInputError, match=message):
+        session.rebin(width)

@@ -43,7 +43,7 @@ class Calibration:
         Correlations of smoothed counts, zero on the diagonal.
     factor_in, factor_out : Tensor, (neurons, n_factors)
         Weights that read factors of unit variance out of z-scored counts, and those that predict a
-        neuron's log-rate from them.
+        neuron's log-rate from them, less the more of a factor's variance is noise.
     """
 
     mean: Tensor
@@ -93,8 +93,8 @@ class Calibration:
             torch.tensor(codes, device=x.device),
             torch.cat(statistics, 1),
             correlation,
-            loading / (slow[:, None] * strength.sqrt()),
-            loading * strength.sqrt() * relative[:, None],
+            loading / (slow[:, None] * (1 + strength).sqrt()),
+            loading * strength / (1 + strength).sqrt() * relative[:, None],
         )
 
 
@@ -127,4 +127,4 @@ def _leading(matrix: Tensor, n: int) -> tuple[Tensor, Tensor]:
     values, vectors = values.flip(0)[:rank], (basis @ vectors).flip(1)[:, :rank]
     vectors = vectors * torch.where(vectors.sum(0) < 0, -1.0, 1.0) * (values > 0)
     missing = n - rank
-    return F.pad(values.clamp_min(1e-3), (0, missing), value=1e-3), F.pad(vectors, (0, missing))
+    return F.pad(values.clamp_min(0), (0, missing)), F.pad(vectors, (0, missing))

@@ -69,7 +69,7 @@ class NeuronEncoder(nn.Module):
         self.think_norm = nn.LayerNorm(hidden)
         self.write = linear(hidden, sum(self.sizes), generator)
         self.factors_in = nn.Parameter(torch.ones(n_linear))
-        self.factors_out = nn.Parameter(torch.full((n_linear,), 0.5))
+        self.factors_out = nn.Parameter(torch.ones(n_linear))
         self.bias = nn.Parameter(torch.zeros(n_in))
         self.embedding = nn.Parameter(torch.zeros(dim))
 

@@ -1,0 +1,172 @@
+"""What unlabelled trials tell of neurons, and the encoder that reads it."""
+
+import numpy as np
+import pytest
+import torch
+
+import neuromask as nm
+from neuromask._batching import SessionTensors
+from neuromask._newcomers import Newcomers
+from neuromask.nn.calibration import N_STATISTICS, Calibration
+from neuromask.nn.ndt1 import NDT1, NDT1Config
+from neuromask.nn.stitching import SessionStatistics
+
+
+def calibrate(counts, regions=None, n_factors=4):
+    return Calibration.of(
+        torch.as_tensor(counts),
+        regions,
+        known_regions=("CA1", "TH"),
+        n_factors=n_factors,
+        smoothing=2.0,
+    )
+
+
+@pytest.fixture(scope="module")
+def counts():
+    return nm.simulate(60, n_neurons=16, n_time=30, random_state=0).counts
+
+
+def test_moments_and_correlations_are_numpys(counts):
+    found = calibrate(counts)
+    np.testing.assert_allclose(found.mean, counts.mean((0, 1)), rtol=1e-5)
+    np.testing.assert_allclose(found.scale, counts.std((0, 1)), rtol=1e-4)
+    lag = np.arange(30)[:, None] - np.arange(30)
+    kernel = np.exp(-0.5 * (lag / 2) ** 2)
+    smooth = np.einsum("st,ktn->ksn", kernel / kernel.sum(1, keepdims=True), counts)
+    flat = (smooth - counts.mean((0, 1))).reshape(-1, 16)
+    expected = flat.T @ flat / np.sqrt(np.outer((flat**2).sum(0), (flat**2).sum(0)))
+    np.fill_diagonal(expected, 0)
+    np.testing.assert_allclose(found.correlation, expected, atol=1e-3)
+
+
+def test_factors_are_the_leading_eigenvectors(counts):
+    found = calibrate(counts)
+    values, vectors = np.linalg.eigh(found.correlation.double().numpy())
+    loading = found.statistics[:, N_STATISTICS:] / (0.5 * 16**0.5)
+    overlap = np.abs(vectors[:, ::-1][:, :4].T @ loading.numpy())
+    np.testing.assert_allclose(np.diag(overlap)[:3], 1, atol=1e-2)
+    assert (loading.sum(0) >= 0).all()
+    assert values[-4] > 0
+
+
+def test_statistics_of_neurons_do_not_depend_on_their_order(counts):
+    order = np.random.default_rng(1).permutation(16)
+    one, other = calibrate(counts), calibrate(counts[:, :, order])
+    torch.testing.assert_close(
+        one.statistics[order, :N_STATISTICS], other.statistics[:, :N_STATISTICS]
+    )
+    coupling = [c.factor_out @ c.factor_in.T for c in (one, other)]
+    torch.testing.assert_close(coupling[0][order][:, order], coupling[1], atol=2e-3, rtol=2e-2)
+
+
+def test_regions_that_are_not_known_have_number_zero(counts):
+    found = calibrate(counts, ["TH", "CA1", "SNr", "TH"] * 4)
+    assert found.region.tolist() == [2, 1, 0, 2] * 4
+    assert calibrate(counts).region.tolist() == [0] * 16
+
+
+@pytest.mark.parametrize("shape", [(1, 2, 1), (3, 30, 2), (2, 1, 9)])
+def test_few_neurons_or_bins_and_silent_neurons_give_finite_statistics(shape):
+    counts = np.zeros(shape, int)
+    counts[0, 0] = 1
+    counts[:, :, 0] = 0
+    found = calibrate(counts, n_factors=6)
+    assert found.factor_in.shape == (shape[2], 6)
+    for value in vars(found).values():
+        assert torch.isfinite(value.float()).all()
+
+
+def test_factors_predict_a_neuron_from_the_others_without_training():
+    session = nm.simulate(200, n_neurons=60, n_time=40, random_state=1)
+    found = calibrate(session.counts[:150], n_factors=6)
+    test = torch.as_tensor(session.counts[150:]).float()
+    lag = torch.arange(40)[:, None] - torch.arange(40)
+    kernel = torch.exp(-0.5 * (lag / 2.0) ** 2)
+    kernel = kernel / kernel.sum(1, keepdim=True)
+    z = kernel @ ((test - found.mean) / found.scale)
+    coupling = (found.factor_out @ found.factor_in.T).fill_diagonal_(0)
+    answer = (z @ coupling.T).numpy()
+    truth = np.log(session.rates[150:])
+    truth = truth - truth.mean((0, 1))
+    agreement = [
+        np.corrcoef(answer[..., i].ravel(), truth[..., i].ravel())[0, 1] for i in range(60)
+    ]
+    assert np.mean(agreement) > 0.6
+
+
+def newcomers(n_sessions=3):
+    sessions = nm.simulate(30, n_sessions=n_sessions, n_neurons=8, n_time=10)
+    config = NDT1Config(dim=16, n_heads=2, n_linear=4, encode=True, region_names=("CA1",))
+    statistics = [SessionStatistics.of(s.counts, s.session_id) for s in sessions]
+    model = NDT1(config, statistics, 4, torch.Generator().manual_seed(0))
+    tensors = [
+        SessionTensors.of(s.counts, np.zeros(8, int), s.session_id, torch.device("cpu"))
+        for s in sessions
+    ]
+    return model, Newcomers(model, tensors), tensors
+
+
+def test_newcomers_never_train_on_the_trials_that_calibrate_them():
+    _, drawn, tensors = newcomers()
+    rng = np.random.default_rng(0)
+    seen = set()
+    for _ in range(20):
+        trials = drawn.draw(rng)
+        for i, rows in enumerate(trials):
+            weights = drawn.weights(i, None)
+            seen.add((i, weights is None))
+            if weights is None:
+                assert sorted(rows.tolist()) == list(range(30))
+                continue
+            rest = np.setdiff1d(np.arange(30), rows)
+            assert 0.3 * 30 - 1 <= len(rest) <= 0.8 * 30
+            expected = tensors[i].counts[torch.as_tensor(rest)].float().mean((0, 1))
+            torch.testing.assert_close(weights.mean, expected)
+    assert seen == {(i, new) for i in range(3) for new in (True, False)}
+
+
+def test_only_newcomers_train_the_encoder():
+    model, drawn, _ = newcomers()
+    rng = np.random.default_rng(0)
+    while not drawn.drawn:
+        drawn.draw(rng)
+    i = next(iter(drawn.drawn))
+    assert drawn.weights(i, None).read_in.requires_grad
+    known = model.stitch("sim-0").start_read_in
+    assert not known.requires_grad
+
+
+def test_what_a_session_learned_survives_a_new_start():
+    model, drawn, _ = newcomers()
+    stitch = model.stitch("sim-0")
+    with torch.no_grad():
+        stitch.read_in.weight.add_(1.0)
+    own = stitch.read_in.weight.clone()
+    inferred = model.encoder(drawn.whole[0])
+    stitch.restart_from(inferred, factors=False)
+    assert torch.equal(stitch.read_in.weight, own)
+    torch.testing.assert_close(stitch.weights().read_in, own + inferred.read_in)
+    assert not stitch.start_linear_in.any()
+    stitch.start_from(inferred, factors=True)
+    for name in ("read_in", "linear_in", "read_out", "history", "bias", "embedding"):
+        torch.testing.assert_close(getattr(stitch.weights(), name), getattr(inferred, name))
+
+
+def test_an_encoder_ignores_the_order_of_neurons():
+    model, drawn, _ = newcomers()
+    calibration = drawn.whole[0]
+    order = torch.randperm(8, generator=torch.Generator().manual_seed(0))
+    moved = Calibration(
+        mean=calibration.mean[order],
+        scale=calibration.scale[order],
+        region=calibration.region[order],
+        statistics=calibration.statistics[order],
+        correlation=calibration.correlation[order][:, order],
+        factor_in=calibration.factor_in[order],
+        factor_out=calibration.factor_out[order],
+    )
+    with torch.no_grad():
+        one, other = model.encoder(calibration), model.encoder(moved)
+    torch.testing.assert_close(one.read_in[:, order], other.read_in)
+    torch.testing.assert_close(one.read_out[order], other.read_out)
