@@ -198,6 +198,6 @@ def test_scaling_draws_a_line_a_model_with_error_bars(compared):
     assert len(axes) == 2
     assert len(axes[0].containers) == 2
     line = axes[0].containers[0].lines[0]
-    np.testing.assert_allclose(line.get_data(), [[1, 3], [1.3, 3.3]])
+    np.testing.assert_allclose(np.array(line.get_data(), float), [[1, 3], [1.3, 3.3]])
     with pytest.raises(InvalidInputError, match="n_sessions"):
         plots.plot_scaling(compared)

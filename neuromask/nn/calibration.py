@@ -121,7 +121,7 @@ def _leading(matrix: Tensor, n: int) -> tuple[Tensor, Tensor]:
     rank = min(n, size)
     start = torch.randn(size, min(n + 8, size), generator=torch.Generator().manual_seed(0))
     basis = start.to(matrix.device)
-    for _ in range(4):
+    for _ in range(12):
         basis = torch.linalg.qr(matrix @ (matrix @ basis))[0]
     values, vectors = torch.linalg.eigh(basis.T @ matrix @ basis)
     values, vectors = values.flip(0)[:rank], (basis @ vectors).flip(1)[:, :rank]
