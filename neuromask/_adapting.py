@@ -34,8 +34,10 @@ __all__ = ["Adapting"]
 
 # What a session shares with others was learned from many: it moves slower than what is its own.
 SHARED_RATE = 0.3
-# From this many trials on, a session's linear path is better learned anew.
+# Fewer trials teach a session's own weights alone, slowly; from this many on, the linear path is
+# better learned anew.
 MANY_TRIALS = 100
+FEW_TRIALS_RATE = 0.5
 
 
 class Adapting(ModelHolder):
@@ -85,7 +87,7 @@ class Adapting(ModelHolder):
         X: Any,
         *,
         X_val: Any = None,
-        strategy: str = "full",
+        strategy: str = "auto",
         max_epochs: int = 60,
         learning_rate: float | None = None,
         random_state: int | np.random.RandomState | np.random.Generator | None = None,
@@ -104,14 +106,16 @@ class Adapting(ModelHolder):
             Validation trials of the same sessions, instead of a share of `X` of
             `validation_fraction`. The weights that score best on them are kept; those are the
             calibrated ones where training does not help.
-        strategy : {"full", "gradual", "stitch"}, default="full"
-            Train everything, what sessions share at a lower rate; train the sessions' own weights
-            for half of the epochs and then everything; or train the sessions' own weights alone,
-            which leaves predictions of the sessions fitted before exactly as they were.
+        strategy : {"auto", "full", "gradual", "stitch"}, default="auto"
+            Full trains everything, what sessions share at a lower rate; gradual trains the
+            sessions' own weights for half of the epochs and then everything; stitch trains the
+            sessions' own weights alone, which leaves predictions of the sessions fitted before
+            exactly as they were. Auto is stitch for fewer than a hundred trials, and full for more.
         max_epochs : int, default=60
             Most passes over the trials.
         learning_rate : float, optional
-            Peak learning rate; that of pretraining by default.
+            Peak learning rate; by default that of pretraining, or half of it for fewer than a
+            hundred trials.
         random_state : int, numpy generator or None, optional
             Owns chance; that of the constructor by default.
 
@@ -129,7 +133,7 @@ class Adapting(ModelHolder):
         """
         check_is_fitted(self)
         caller = "MtMPretrainer.finetune"
-        check_choice("strategy", strategy, tuple(STRATEGIES), caller=caller)
+        check_choice("strategy", strategy, ("auto", *STRATEGIES), caller=caller)
         check_positive_int("max_epochs", max_epochs, caller=caller)
         if learning_rate is not None:
             check_fraction("learning_rate", learning_rate, caller=caller, low=1e-12, high=10.0)
@@ -140,10 +144,14 @@ class Adapting(ModelHolder):
         few = min(len(r.counts) for r in recordings) < MANY_TRIALS
         new = self._with_sessions(recordings, streams.numpy("init"), caller, factors=few)
         device = resolve_device(self.device, caller=caller)
+        if strategy == "auto":
+            strategy = "stitch" if few else "full"
+        if learning_rate is None:
+            learning_rate = self.learning_rate * (FEW_TRIALS_RATE if few else 1.0)
         config = replace(
             self._training_config(device, caller),
             max_epochs=max_epochs,
-            learning_rate=self.learning_rate if learning_rate is None else learning_rate,
+            learning_rate=learning_rate,
             shared_rate=SHARED_RATE,
         )
         training, validation = (

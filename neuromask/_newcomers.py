@@ -52,7 +52,7 @@ class Newcomers:
     def __init__(self, model: nn.Module, sessions: Sequence[SessionTensors]) -> None:
         self.model = model
         self.sessions = sessions
-        self.whole = [start_session(model, session, factors=False) for session in sessions]
+        self.whole = [start_session(model, session, factors=True) for session in sessions]
         self.drawn: dict[int, Calibration] = {}
 
     def draw(self, generator: np.random.Generator) -> list[np.ndarray]:
@@ -71,7 +71,7 @@ class Newcomers:
             else:
                 with torch.no_grad():
                     weights = self.model.encoder(self.whole[i])
-                self.model.stitch(session.session_id).restart_from(weights, factors=False)
+                self.model.stitch(session.session_id).restart_from(weights, factors=True)
             trials.append(order)
         return trials
 

@@ -117,7 +117,6 @@ def serve(scores: Scores, pre: nm.MtMPretrainer, number: int, options: argparse.
     few, tuning = train[:FEW], options.tuning
     fits = {
         ("calibrated", "all"): partial(pre.calibrate, train),
-        ("calibrated", FEW): partial(pre.calibrate, few),
         ("fine-tuned", "all"): partial(pre.finetune, train, X_val=valid, max_epochs=tuning),
         ("fine-tuned", FEW): partial(pre.finetune, few),
         ("scratch", "all"): partial(model(tuning).fit, train, X_val=valid),
@@ -225,7 +224,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="+")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--epochs", type=int, default=60, help="of pretraining")
-    parser.add_argument("--tuning", type=int, default=200, help="of fine-tuning and from scratch")
+    parser.add_argument("--tuning", type=int, default=60, help="of fine-tuning and from scratch")
     parser.add_argument("--picture", help="file for a picture of scaling")
     options = parser.parse_args()
     parts[options.part](Scores(options.out), options)
