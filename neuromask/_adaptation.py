@@ -11,10 +11,10 @@ import torch
 from torch import nn
 
 from ._batching import SessionTensors
-from ._newcomers import start_session
 from ._pretraining import MaskedPrediction
 from ._random import RandomStreams
 from ._recordings import Recording, region_codes
+from ._starts import Starts, start_session
 from ._training import TrainingConfig, train
 from .nn.stitching import SessionStatistics
 from .schemes import SchemeSampler
@@ -41,13 +41,11 @@ def with_sessions(
     model: nn.Module,
     recordings: Sequence[Recording],
     generator: torch.Generator,
-    *,
-    factors: bool = True,
 ) -> nn.Module:
     """Return a copy of a backbone that has room for more sessions.
 
     Where the backbone has an encoder, they start from what it infers of their neurons; without one
-    they start from chance. For `factors` see :meth:`Stitch.start_from`.
+    they start from chance.
     """
     model = copy.deepcopy(model)
     device = next(model.parameters()).device
@@ -56,7 +54,7 @@ def with_sessions(
         model.add_session(SessionStatistics.of(r.counts, info.session_id, info.regions), generator)
         if model.config.encode:
             (tensors,) = device_tensors([r], (), device)
-            start_session(model, tensors, factors=factors)
+            start_session(model, tensors)
     return model
 
 
@@ -99,7 +97,10 @@ def adapt(
     DataFrame
         History, whose `stage` says what was trained.
     """
-    objective = MaskedPrediction(model, training, validation, sampler, config, streams, **options)
+    starts = Starts(model, training, new=0.0) if model.config.encode else None
+    objective = MaskedPrediction(
+        model, training, validation, sampler, config, streams, starts=starts, **options
+    )
     stages = STRATEGIES[strategy]
     config = replace(config, max_epochs=-(-config.max_epochs // len(stages)), validate_start=True)
     new = {id(p) for s in training for p in model.stitch(s.session_id).parameters()}

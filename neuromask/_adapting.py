@@ -34,10 +34,11 @@ __all__ = ["Adapting"]
 
 # What a session shares with others was learned from many: it moves slower than what is its own.
 SHARED_RATE = 0.3
-# Fewer trials teach a session's own weights alone, slowly; from this many on, the linear path is
-# better learned anew.
+# Fewer trials teach a session's own weights alone, and slowly.
 MANY_TRIALS = 100
 FEW_TRIALS_RATE = 0.5
+# Most of a session's trials in a batch, so that enough are left to infer its start from.
+BATCH_SHARE = 0.2
 
 
 class Adapting(ModelHolder):
@@ -95,8 +96,7 @@ class Adapting(ModelHolder):
         """Adapt to unseen sessions.
 
         They start as `calibrate` leaves them, or from chance where the model has no encoder, and
-        train on the schemes of pretraining. Sessions of a hundred trials or more learn the linear
-        path, the part that reads the population's factors, anew.
+        train on the schemes of pretraining.
 
         Parameters
         ----------
@@ -141,8 +141,9 @@ class Adapting(ModelHolder):
         known = {r.info.session_id: r.info for r in recordings}
         streams = random_streams(self.random_state if random_state is None else random_state)
         recordings, held_out = self._hold_out(recordings, X_val, known, streams, caller)
-        few = min(len(r.counts) for r in recordings) < MANY_TRIALS
-        new = self._with_sessions(recordings, streams.numpy("init"), caller, factors=few)
+        n_trials = min(len(r.counts) for r in recordings)
+        few = n_trials < MANY_TRIALS
+        new = self._with_sessions(recordings, streams.numpy("init"), caller)
         device = resolve_device(self.device, caller=caller)
         if strategy == "auto":
             strategy = "stitch" if few else "full"
@@ -153,6 +154,7 @@ class Adapting(ModelHolder):
             max_epochs=max_epochs,
             learning_rate=learning_rate,
             shared_rate=SHARED_RATE,
+            batch_size=min(self.batch_size, max(8, round(BATCH_SHARE * n_trials))),
         )
         training, validation = (
             device_tensors(part, self.ignore_regions, device) for part in (recordings, held_out)
@@ -181,15 +183,13 @@ class Adapting(ModelHolder):
         recordings: Sequence[Recording],
         chance: np.random.Generator,
         caller: str,
-        *,
-        factors: bool = True,
     ) -> Adapting:
         """Copy the estimator and let it know more sessions."""
         infos = {r.info.session_id: r.info for r in recordings}
         excluded = table_exclusions(infos, self.schemes_, self.ignore_regions, caller=caller)
         generator = torch.Generator().manual_seed(int(chance.integers(2**62)))
         new = copy.copy(self)
-        new.model_ = with_sessions(self.model_, recordings, generator, factors=factors)
+        new.model_ = with_sessions(self.model_, recordings, generator)
         new.excluded_ = pd.concat([self.excluded_, excluded], ignore_index=True)
         return new._know(self.sessions_ | infos)
 

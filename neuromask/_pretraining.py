@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from ._batching import MaskedTrials, SessionTensors, mask_trials, mixed_batches
-from ._newcomers import Newcomers
 from ._random import RandomStreams
+from ._starts import Starts
 from ._training import TrainingConfig, autocast
 from .schemes import SchemeSampler
 
@@ -42,8 +42,8 @@ class MaskedPrediction:
         Probability of hiding a whole neuron or region beside what a scheme hides.
     balanced : bool, default=False
         Whether every session gives an epoch as many trials, or each trial comes once.
-    newcomers : Newcomers, optional
-        What trains the model's encoder of neurons.
+    starts : Starts, optional
+        What sessions start from, where the model has an encoder of neurons.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class MaskedPrediction:
         neuron_dropout: float = 0.0,
         region_dropout: float = 0.0,
         balanced: bool = False,
-        newcomers: Newcomers | None = None,
+        starts: Starts | None = None,
     ) -> None:
         self.model = model
         self.training = training
@@ -69,36 +69,38 @@ class MaskedPrediction:
         self.device = training[0].counts.device
         self.augmentation = {"neuron_dropout": neuron_dropout, "region_dropout": region_dropout}
         self.balanced = balanced
-        self.newcomers = newcomers
+        self.starts = starts
         self.masks = streams.torch("masks", self.device.type)
         self.dropout = streams.torch("dropout", self.device.type)
 
     def batches(self, order: np.random.Generator) -> Iterator[list[tuple[int, np.ndarray]]]:
         """Draw the batches of an epoch, and the sessions that count as new in it."""
         trials = [np.arange(len(session.counts)) for session in self.training]
-        if self.newcomers is not None:
-            trials = self.newcomers.draw(order)
+        if self.starts is not None:
+            trials = self.starts.draw(order)
         return mixed_batches(trials, self.config.batch_size, order, balanced=self.balanced)
 
     def loss(self, batch: Sequence[tuple[int, np.ndarray]]) -> Tensor:
         """Mask a batch's trials, predict and score what was hidden."""
-        masked = [
-            mask_trials(
-                self.training[i],
-                torch.as_tensor(rows, device=self.device),
-                self.sampler,
-                self.masks,
-                weights=self.newcomers and self.newcomers.weights(i, self.dropout),
-                **self.augmentation,
-            )
-            for i, rows in batch
-        ]
+        masked = [self._masked(i, torch.as_tensor(rows, device=self.device)) for i, rows in batch]
         with autocast(self.device, self.config.precision):
             log_rates = self.model([m.group for m in masked], generator=self.dropout)
         totals = _Totals.zeros(len(self.sampler.schemes), self.device)
         for part, rates in zip(masked, log_rates, strict=True):
             totals.add(part, rates, None)
         return totals.mean_loss()
+
+    def _masked(self, i: int, trials: Tensor) -> MaskedTrials:
+        starts = self.starts
+        weights = None if starts is None else starts.weights(i, trials, self.dropout)
+        return mask_trials(
+            self.training[i],
+            trials,
+            self.sampler,
+            self.masks,
+            weights=weights,
+            **self.augmentation,
+        )
 
     @torch.no_grad()
     def validate(self) -> tuple[float, dict[str, float]] | None:
@@ -112,6 +114,8 @@ class MaskedPrediction:
         """
         if not self.validation:
             return None
+        if self.starts is not None:
+            self.starts.refresh()
         sampler, device = self.sampler, self.device
         generator = self.streams.torch("validation", device.type)
         totals = _Totals.zeros(len(sampler.schemes), device)

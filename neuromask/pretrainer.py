@@ -17,7 +17,6 @@ from ._adaptation import device_tensors
 from ._adapting import Adapting
 from ._checkpoint import write_folder
 from ._errors import InvalidInputError
-from ._newcomers import Newcomers
 from ._pretraining import MaskedPrediction
 from ._progress import fit_progress
 from ._random import random_streams
@@ -28,6 +27,7 @@ from ._recordings import (
     region_members,
     table_exclusions,
 )
+from ._starts import Starts
 from ._training import resolve_device, train
 from .evaluation import evaluate, summarise
 from .schemes import MTM_SCHEMES, Scheme, SchemeSampler
@@ -259,7 +259,7 @@ class MtMPretrainer(Adapting, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
                 SchemeSampler(schemes, per_batch=self.mask_per_batch),
                 config,
                 streams,
-                newcomers=Newcomers(model, training) if model.config.encode else None,
+                starts=Starts(model, training) if model.config.encode else None,
                 **self._sampling(),
             )
             history = train(model, objective, config, streams, on_epoch=on_epoch)

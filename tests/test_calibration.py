@@ -6,20 +6,24 @@ import torch
 
 import neuromask as nm
 from neuromask._batching import SessionTensors
-from neuromask._newcomers import Newcomers
-from neuromask.nn.calibration import N_STATISTICS, Calibration
+from neuromask._starts import Starts
+from neuromask.nn.calibration import N_STATISTICS, Calibration, Calibrator
 from neuromask.nn.ndt1 import NDT1, NDT1Config
 from neuromask.nn.stitching import SessionStatistics
 
 
-def calibrate(counts, regions=None, n_factors=4):
-    return Calibration.of(
+def calibrator(counts, regions=None, n_factors=4):
+    return Calibrator(
         torch.as_tensor(counts),
         regions,
         known_regions=("CA1", "TH"),
         n_factors=n_factors,
         smoothing=2.0,
     )
+
+
+def calibrate(counts, regions=None, n_factors=4):
+    return calibrator(counts, regions, n_factors).whole()
 
 
 @pytest.fixture(scope="module")
@@ -104,58 +108,80 @@ def newcomers(n_sessions=3):
         SessionTensors.of(s.counts, np.zeros(8, int), s.session_id, torch.device("cpu"))
         for s in sessions
     ]
-    return model, Newcomers(model, tensors), tensors
+    return model, Starts(model, tensors), tensors
 
 
-def test_newcomers_never_train_on_the_trials_that_calibrate_them():
-    _, drawn, tensors = newcomers()
+def test_new_sessions_never_train_on_the_trials_that_calibrate_them():
+    _, starts, tensors = newcomers()
     rng = np.random.default_rng(0)
     seen = set()
     for _ in range(20):
-        trials = drawn.draw(rng)
+        trials = starts.draw(rng)
         for i, rows in enumerate(trials):
-            weights = drawn.weights(i, None)
-            seen.add((i, weights is None))
-            if weights is None:
+            seen.add((i, i in starts.drawn))
+            if i not in starts.drawn:
                 assert sorted(rows.tolist()) == list(range(30))
                 continue
             rest = np.setdiff1d(np.arange(30), rows)
             assert 0.3 * 30 - 1 <= len(rest) <= 0.8 * 30
             expected = tensors[i].counts[torch.as_tensor(rest)].float().mean((0, 1))
-            torch.testing.assert_close(weights.mean, expected)
+            torch.testing.assert_close(starts.weights(i, rows, None).mean, expected)
     assert seen == {(i, new) for i in range(3) for new in (True, False)}
 
 
-def test_only_newcomers_train_the_encoder():
-    model, drawn, _ = newcomers()
+def test_only_new_sessions_train_the_encoder():
+    model, starts, _ = newcomers()
     rng = np.random.default_rng(0)
-    while not drawn.drawn:
-        drawn.draw(rng)
-    i = next(iter(drawn.drawn))
-    assert drawn.weights(i, None).read_in.requires_grad
-    known = model.stitch("sim-0").start_read_in
-    assert not known.requires_grad
+    while not 0 < len(starts.drawn) < 3:
+        starts.draw(rng)
+    for i in range(3):
+        model.zero_grad()
+        starts.weights(i, torch.arange(5), None).read_in.sum().backward()
+        assert (model.encoder.read.weight.grad is not None) is (i in starts.drawn)
+        assert (model.stitch(f"sim-{i}").read_in.weight.grad is None) is (i in starts.drawn)
 
 
-def test_what_a_session_learned_survives_a_new_start():
-    model, drawn, _ = newcomers()
+def test_leaving_trials_out_is_calibrating_on_the_rest():
+    counts = nm.simulate(60, n_neurons=40, n_time=30, random_state=0).counts
+    whole = calibrator(counts, n_factors=3)
+    left, rest = whole.without(torch.arange(12)), calibrate(counts[12:], n_factors=3)
+    torch.testing.assert_close(left.correlation, rest.correlation, atol=0.02, rtol=0)
+    for name in ("factor_in", "factor_out", "statistics"):
+        a, b, c = (getattr(x, name) for x in (left, rest, whole.whole()))
+        assert (a - b).norm() < 0.5 * (c - b).norm() + 0.05 * b.norm()
+    everything = whole.without(torch.arange(60))
+    assert torch.equal(everything.correlation, whole.whole().correlation)
+
+
+def test_counts_of_the_trials_left_out_have_no_part_in_correlations():
+    counts = nm.simulate(40, n_neurons=10, n_time=20, random_state=0).counts.astype(int)
+    changed = counts.copy()
+    changed[:4] = changed[:4, ::-1]  # the same rates, other correlations
+    one, other = (calibrator(c).without(torch.arange(4)) for c in (counts, changed))
+    torch.testing.assert_close(one.correlation, other.correlation, atol=2e-3, rtol=0)
+    assert not torch.allclose(calibrate(counts).correlation, calibrate(changed).correlation)
+
+
+def test_what_a_session_learned_is_added_to_what_is_inferred():
+    model, starts, tensors = newcomers()
     stitch = model.stitch("sim-0")
     with torch.no_grad():
         stitch.read_in.weight.add_(1.0)
-    own = stitch.read_in.weight.clone()
-    inferred = model.encoder(drawn.whole[0])
-    stitch.restart_from(inferred, factors=False)
-    assert torch.equal(stitch.read_in.weight, own)
-    torch.testing.assert_close(stitch.weights().read_in, own + inferred.read_in)
-    assert not stitch.start_linear_in.any()
-    stitch.start_from(inferred, factors=True)
-    for name in ("read_in", "linear_in", "read_out", "history", "bias", "embedding"):
-        torch.testing.assert_close(getattr(stitch.weights(), name), getattr(inferred, name))
+    inferred = model.encoder(starts.calibrators[0].without(torch.arange(5)))
+    found = starts.weights(0, torch.arange(5), None)
+    torch.testing.assert_close(found.read_in, 1 + inferred.read_in)
+    before = stitch.weights().read_in
+    with torch.no_grad():
+        model.encoder.write.bias.add_(1.0)
+    assert torch.equal(stitch.weights().read_in, before)
+    starts.refresh()
+    whole = model.encoder(model.calibrator(tensors[0].counts, None).whole())
+    torch.testing.assert_close(stitch.weights().read_in, 1 + whole.read_in)
 
 
 def test_an_encoder_ignores_the_order_of_neurons():
-    model, drawn, _ = newcomers()
-    calibration = drawn.whole[0]
+    model, starts, _ = newcomers()
+    calibration = starts.calibrators[0].whole()
     order = torch.randperm(8, generator=torch.Generator().manual_seed(0))
     moved = Calibration(
         mean=calibration.mean[order],

@@ -30,7 +30,7 @@ ORDER = [
     "nn.registry",
     "_batching",
     "_training",
-    "_newcomers",
+    "_starts",
     "_pretraining",
     "_progress",
     "_checkpoint",

@@ -17,11 +17,13 @@ from torch import Tensor
 
 from .stitching import RATE_FLOOR, SCALE_FLOOR
 
-__all__ = ["N_STATISTICS", "Calibration"]
+__all__ = ["N_STATISTICS", "Calibration", "Calibrator"]
 
 # Cosines over the trial that describe a neuron's mean response.
 N_COSINES = 8
 N_STATISTICS = 3 + N_COSINES
+# Factors of a smaller eigenvalue, in units of a neuron's variance, are left out as noise.
+NOISE = 0.5
 # A neuron that spikes less often than this, in spikes per bin, moves its log-rate no further.
 RELATIVE_FLOOR = 0.005
 
@@ -54,48 +56,103 @@ class Calibration:
     factor_in: Tensor
     factor_out: Tensor
 
-    @classmethod
-    def of(
-        cls,
+
+class Calibrator:
+    """Measures a session's neurons on all of its trials, or on all but some.
+
+    A calibration that leaves out the trials of a batch is what those trials would be served with if
+    they were new. The factors stay the same but for the loadings, which are read anew from the
+    remaining trials, so that what is learned beside them keeps its meaning.
+
+    Parameters
+    ----------
+    counts : Tensor, (trials, time, neurons)
+        The trials.
+    regions : sequence of str, optional
+        Region of each neuron.
+    known_regions : sequence of str
+        Regions that the model has a number for.
+    n_factors : int
+        Factors of the population.
+    smoothing : float
+        Standard deviation, in bins, of the gaussian that smooths counts.
+    """
+
+    def __init__(
+        self,
         counts: Tensor,
         regions: Sequence[str] | None,
         *,
         known_regions: Sequence[str],
         n_factors: int,
         smoothing: float,
-    ) -> Calibration:
-        """Measure the statistics of counts (trials, time, neurons)."""
+    ) -> None:
+        self.counts = counts
         x = counts.float()
         n_trials, n_time, n_neurons = x.shape
-        mean = x.mean((0, 1))
+        self.smoother = _smoother(n_time, smoothing, x.device)
+        self.cosines = _cosines(n_time, x.device)
+        self.mean = x.mean((0, 1))
         square = torch.einsum("ktn,ktn->n", x, x) / (n_trials * n_time)
-        scale = (square - mean**2).clamp_min(0).sqrt().clamp_min(SCALE_FLOOR)
-        smooth = (_smoother(n_time, smoothing, x.device) @ x).sub_(mean).div_(scale)
-        response = _cosines(n_time, x.device) @ smooth.mean(0) / n_time  # (N_COSINES, neurons)
-        flat = smooth.view(-1, n_neurons)
-        covariance = flat.T @ flat / len(flat)
-        slow = covariance.diagonal().sqrt().clamp_min(1e-3)
-        correlation = (covariance / slow / slow[:, None]).fill_diagonal_(0)
-        strength, loading = _leading(correlation, n_factors)
-        relative = slow * scale / mean.clamp_min(RELATIVE_FLOOR)
-        log_mean = mean.clamp_min(RATE_FLOOR).log()
-        dispersion = (scale**2 / mean.clamp_min(RATE_FLOOR)).log()
-        statistics = [
-            torch.stack([log_mean / 1.5 + 1.5, dispersion, 4 * slow - 1], 1),
-            3 * response.T,
-            0.5 * n_neurons**0.5 * loading,
-        ]
+        self.scale = (square - self.mean**2).clamp_min(0).sqrt().clamp_min(SCALE_FLOOR)
+        self.slow = torch.ones(())
+        smooth = self._smooth(x)
+        variance = torch.einsum("ktn,ktn->n", smooth, smooth) / (n_trials * n_time)
+        self.slow = variance.sqrt().clamp_min(1e-3)
+        smooth /= self.slow
+        self.total = _products(smooth)
+        self.response = smooth.sum(0)
+        correlation = (self.total / (n_trials * n_time)).fill_diagonal_(0)
+        self.strength, self.loading = _leading(correlation, n_factors)
         number = {name: i + 1 for i, name in enumerate(known_regions)}
         codes = [number.get(name, 0) for name in regions or [""] * n_neurons]
-        return cls(
-            mean,
-            scale,
-            torch.tensor(codes, device=x.device),
-            torch.cat(statistics, 1),
-            correlation,
-            loading / (slow[:, None] * (1 + strength).sqrt()),
-            loading * strength / (1 + strength).sqrt() * relative[:, None],
+        self.region = torch.tensor(codes, device=x.device)
+
+    def whole(self) -> Calibration:
+        """Calibrate on all trials."""
+        return self._describe(self.total, self.response, len(self.counts))
+
+    def without(self, trials: Tensor) -> Calibration:
+        """Calibrate on all trials but these; on all where none would be left."""
+        if len(trials) >= len(self.counts):
+            return self.whole()
+        smooth = self._smooth(self.counts[trials].float())
+        total, response = self.total - _products(smooth), self.response - smooth.sum(0)
+        return self._describe(total, response, len(self.counts) - len(trials))
+
+    def _smooth(self, counts: Tensor) -> Tensor:
+        return (self.smoother @ counts).sub_(self.mean).div_(self.scale * self.slow)
+
+    def _describe(self, total: Tensor, response: Tensor, n_trials: int) -> Calibration:
+        n_time, n_neurons = response.shape
+        correlation = (total / (n_trials * n_time)).fill_diagonal_(0)
+        strength = self.strength
+        loading = correlation @ self.loading / strength.clamp_min(NOISE)
+        coefficients = self.cosines @ (response * self.slow / n_trials) / n_time
+        log_mean = self.mean.clamp_min(RATE_FLOOR).log()
+        dispersion = (self.scale**2 / self.mean.clamp_min(RATE_FLOOR)).log()
+        statistics = [
+            torch.stack([log_mean / 1.5 + 1.5, dispersion, 4 * self.slow - 1], 1),
+            3 * coefficients.T,
+            0.5 * n_neurons**0.5 * loading,
+        ]
+        relative = self.slow * self.scale / self.mean.clamp_min(RELATIVE_FLOOR)
+        total_variance = 1 + strength
+        return Calibration(
+            mean=self.mean,
+            scale=self.scale,
+            region=self.region,
+            statistics=torch.cat(statistics, 1),
+            correlation=correlation,
+            factor_in=loading / (self.slow[:, None] * total_variance.sqrt()),
+            factor_out=loading * strength / total_variance.sqrt() * relative[:, None],
         )
+
+
+def _products(smooth: Tensor) -> Tensor:
+    """Sum products of all pairs of neurons over trials and time."""
+    flat = smooth.flatten(0, 1)
+    return flat.T @ flat
 
 
 def _smoother(n_time: int, width: float, device: torch.device) -> Tensor:
@@ -113,9 +170,9 @@ def _cosines(n_time: int, device: torch.device) -> Tensor:
 def _leading(matrix: Tensor, n: int) -> tuple[Tensor, Tensor]:
     """Return the n largest eigenvalues (n,) of a symmetric matrix and their vectors (neurons, n).
 
-    Subspace iteration from a fixed start: an eighth of the time of a whole decomposition of a
+    Subspace iteration from a fixed start: a fraction of the time of a whole decomposition of a
     thousand neurons. Signs are such that a vector's entries sum to a positive number. Where there
-    are fewer neurons, or eigenvalues are not positive, vectors are zero.
+    are fewer neurons, or eigenvalues are below `NOISE`, values and vectors are zero.
     """
     size = len(matrix)
     rank = min(n, size)
@@ -125,6 +182,6 @@ def _leading(matrix: Tensor, n: int) -> tuple[Tensor, Tensor]:
         basis = torch.linalg.qr(matrix @ (matrix @ basis))[0]
     values, vectors = torch.linalg.eigh(basis.T @ matrix @ basis)
     values, vectors = values.flip(0)[:rank], (basis @ vectors).flip(1)[:, :rank]
-    vectors = vectors * torch.where(vectors.sum(0) < 0, -1.0, 1.0) * (values > 0)
-    missing = n - rank
-    return F.pad(values.clamp_min(0), (0, missing)), F.pad(vectors, (0, missing))
+    vectors = vectors * torch.where(vectors.sum(0) < 0, -1.0, 1.0) * (values > NOISE)
+    values = values * (values > NOISE)
+    return F.pad(values, (0, n - rank)), F.pad(vectors, (0, n - rank))

@@ -22,7 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .calibration import Calibration
+from .calibration import Calibrator
 from .encoder import NeuronEncoder
 from .layers import (
     PADDING,
@@ -176,9 +176,9 @@ class NDT1(nn.Module):
         """Return a session's stitch."""
         return self.stitches[self.session_index[session_id]]
 
-    def calibrate(self, counts: Tensor, regions: Sequence[str] | None) -> Calibration:
+    def calibrator(self, counts: Tensor, regions: Sequence[str] | None) -> Calibrator:
         """Measure of some trials what the encoder reads."""
-        return Calibration.of(
+        return Calibrator(
             counts,
             regions,
             known_regions=self.config.region_names,

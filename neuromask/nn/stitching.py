@@ -213,8 +213,9 @@ class Stitch(nn.Module):
         self.embedding = parameter(dim, generator=generator, std=0.02)
         self.encoded = encoded
         if encoded:
-            self.n_linear = n_linear
             for name, own in self._own().items():
+                with torch.no_grad():
+                    own.zero_()
                 self.register_buffer(f"start_{name}", torch.zeros_like(own))
 
     def _own(self) -> dict[str, Tensor]:
@@ -229,39 +230,16 @@ class Stitch(nn.Module):
         }
 
     @torch.no_grad()
-    def start_from(self, weights: Weights, *, factors: bool) -> None:
-        """Start from what an encoder infers, having learned nothing yet.
-
-        Parameters
-        ----------
-        weights : Weights
-            What it infers.
-        factors : bool
-            Whether the linear path starts from the population's factors, or from chance. The
-            factors of few trials are better than what could be learned from them; but of many
-            trials, what is learned anew is better than corrections to factors of these very trials,
-            which look better on them than they are.
-        """
-        for own in self._own().values():
-            if own is self.linear_in.weight and not factors:
-                continue
-            if own is self.read_out.weight and not factors:
-                own = own[:, : -self.n_linear]
-            own.zero_()
-        self.restart_from(weights, factors=factors)
-
-    @torch.no_grad()
-    def restart_from(self, weights: Weights, *, factors: bool) -> None:
-        """Change what the session starts from and keep what it has learned."""
+    def start_from(self, inferred: Weights) -> None:
+        """Keep what an encoder infers as the weights to start from."""
         for name in self._own():
-            getattr(self, f"start_{name}").copy_(getattr(weights, name))
-        if not factors:
-            self.start_linear_in.zero_()
-            self.start_read_out[:, -self.n_linear :] = 0
+            getattr(self, f"start_{name}").copy_(getattr(inferred, name))
 
-    def weights(self) -> Weights:
-        """Return the session's weights."""
+    def weights(self, inferred: Weights | None = None) -> Weights:
+        """Return what was learned, added to `inferred` or else to what the session starts from."""
         own = self._own()
-        if self.encoded:
+        if inferred is not None:
+            own = {name: value + getattr(inferred, name) for name, value in own.items()}
+        elif self.encoded:
             own = {name: value + getattr(self, f"start_{name}") for name, value in own.items()}
         return Weights(mean=self.mean, scale=self.scale, base=self.base, **own)

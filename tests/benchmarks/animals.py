@@ -105,16 +105,18 @@ def held_out(scores: Scores, options: argparse.Namespace) -> None:
     """Serve each session of a mouse with a model of the other mice's."""
     for mouse in options.mice:
         others = [n for m, numbers in MICE.items() if m != mouse for n in numbers]
-        pre = pretrained(options.out, others, options.epochs)
         for number in MICE[mouse]:
             if not options.sessions or number in options.sessions:
-                serve(scores, pre, number, options)
+                serve(scores, others, number, options)
 
 
-def serve(scores: Scores, pre: nm.MtMPretrainer, number: int, options: argparse.Namespace) -> None:
+def serve(scores: Scores, others: list[int], number: int, options: argparse.Namespace) -> None:
     """Score a new session without training, fine-tuned and from scratch."""
     train, valid, test = split(number)
     few, tuning = train[:FEW], options.tuning
+    pre = None if options.models == ["scratch"] else pretrained(options.out, others, options.epochs)
+    if pre is None:
+        pre = model(1)  # not asked for anything
     fits = {
         ("calibrated", "all"): partial(pre.calibrate, train),
         ("fine-tuned", "all"): partial(pre.finetune, train, X_val=valid, max_epochs=tuning),
