@@ -49,9 +49,12 @@ def test_factors_are_the_leading_eigenvectors(counts):
     values, vectors = np.linalg.eigh(found.correlation.double().numpy())
     loading = found.statistics[:, N_STATISTICS:] / (0.5 * 16**0.5)
     overlap = np.abs(vectors[:, ::-1][:, :4].T @ loading.numpy())
-    np.testing.assert_allclose(np.diag(overlap)[:3], 1, atol=1e-2)
+    kept = values[::-1][:4] > 0.5
+    assert kept.any()
+    assert not kept.all()  # the others are noise
+    np.testing.assert_allclose(np.diag(overlap), kept, atol=1e-2)
     assert (loading.sum(0) >= 0).all()
-    assert values[-4] > 0
+    assert (loading.any(0).numpy() == kept).all()
 
 
 def test_statistics_of_neurons_do_not_depend_on_their_order(counts):
@@ -145,7 +148,9 @@ def test_leaving_trials_out_is_calibrating_on_the_rest():
     counts = nm.simulate(60, n_neurons=40, n_time=30, random_state=0).counts
     whole = calibrator(counts, n_factors=3)
     left, rest = whole.without(torch.arange(12)), calibrate(counts[12:], n_factors=3)
-    torch.testing.assert_close(left.correlation, rest.correlation, atol=0.02, rtol=0)
+    # Moments stay those of all trials, correlations are those of the rest.
+    pairs = torch.stack([left.correlation.flatten(), rest.correlation.flatten()])
+    assert torch.corrcoef(pairs)[0, 1] > 0.99
     for name in ("factor_in", "factor_out", "statistics"):
         a, b, c = (getattr(x, name) for x in (left, rest, whole.whole()))
         assert (a - b).norm() < 0.5 * (c - b).norm() + 0.05 * b.norm()
@@ -156,7 +161,8 @@ def test_leaving_trials_out_is_calibrating_on_the_rest():
 def test_counts_of_the_trials_left_out_have_no_part_in_correlations():
     counts = nm.simulate(40, n_neurons=10, n_time=20, random_state=0).counts.astype(int)
     changed = counts.copy()
-    changed[:4] = changed[:4, ::-1]  # the same rates, other correlations
+    for i in range(10):  # the same rates, other correlations
+        changed[:4, :, i] = np.roll(changed[:4, :, i], i, axis=0)
     one, other = (calibrator(c).without(torch.arange(4)) for c in (counts, changed))
     torch.testing.assert_close(one.correlation, other.correlation, atol=2e-3, rtol=0)
     assert not torch.allclose(calibrate(counts).correlation, calibrate(changed).correlation)
