@@ -151,9 +151,9 @@ def test_leaving_trials_out_is_calibrating_on_the_rest():
     # Moments stay those of all trials, correlations are those of the rest.
     pairs = torch.stack([left.correlation.flatten(), rest.correlation.flatten()])
     assert torch.corrcoef(pairs)[0, 1] > 0.99
-    for name in ("factor_in", "factor_out", "statistics"):
-        a, b, c = (getattr(x, name) for x in (left, rest, whole.whole()))
-        assert (a - b).norm() < 0.5 * (c - b).norm() + 0.05 * b.norm()
+    # Signs of factors are a convention, what they predict is not.
+    a, b = (x.factor_out @ x.factor_in.T for x in (left, rest))
+    assert (a - b).norm() < 0.2 * b.norm()
     everything = whole.without(torch.arange(60))
     assert torch.equal(everything.correlation, whole.whole().correlation)
 
