@@ -34,9 +34,10 @@ __all__ = ["Adapting"]
 
 # What a session shares with others was learned from many: it moves slower than what is its own.
 SHARED_RATE = 0.3
-# Fewer trials teach a session's own weights alone, and slowly.
+# Fewer trials teach a session's own weights alone, slowly and not for long.
 MANY_TRIALS = 100
 FEW_TRIALS_RATE = 0.5
+MAX_EPOCHS = {"few": 20, "many": 60}
 # Most of a session's trials in a batch, so that enough are left to infer its start from.
 BATCH_SHARE = 0.2
 
@@ -89,7 +90,7 @@ class Adapting(ModelHolder):
         *,
         X_val: Any = None,
         strategy: str = "auto",
-        max_epochs: int = 60,
+        max_epochs: int | None = None,
         learning_rate: float | None = None,
         random_state: int | np.random.RandomState | np.random.Generator | None = None,
     ) -> Adapting:
@@ -111,8 +112,8 @@ class Adapting(ModelHolder):
             sessions' own weights for half of the epochs and then everything; stitch trains the
             sessions' own weights alone, which leaves predictions of the sessions fitted before
             exactly as they were. Auto is stitch for fewer than a hundred trials, and full for more.
-        max_epochs : int, default=60
-            Most passes over the trials.
+        max_epochs : int, optional
+            Most passes over the trials; by default 60, or 20 for fewer than a hundred trials.
         learning_rate : float, optional
             Peak learning rate; by default that of pretraining, or half of it for fewer than a
             hundred trials.
@@ -134,7 +135,8 @@ class Adapting(ModelHolder):
         check_is_fitted(self)
         caller = "MtMPretrainer.finetune"
         check_choice("strategy", strategy, ("auto", *STRATEGIES), caller=caller)
-        check_positive_int("max_epochs", max_epochs, caller=caller)
+        if max_epochs is not None:
+            check_positive_int("max_epochs", max_epochs, caller=caller)
         if learning_rate is not None:
             check_fraction("learning_rate", learning_rate, caller=caller, low=1e-12, high=10.0)
         recordings = self._read_unseen(X, caller)
@@ -147,6 +149,8 @@ class Adapting(ModelHolder):
         device = resolve_device(self.device, caller=caller)
         if strategy == "auto":
             strategy = "stitch" if few else "full"
+        if max_epochs is None:
+            max_epochs = MAX_EPOCHS["few" if few else "many"]
         if learning_rate is None:
             learning_rate = self.learning_rate * (FEW_TRIALS_RATE if few else 1.0)
         config = replace(
