@@ -111,7 +111,8 @@ class Adapting(ModelHolder):
             Full trains everything, what sessions share at a lower rate; gradual trains the
             sessions' own weights for half of the epochs and then everything; stitch trains the
             sessions' own weights alone, which leaves predictions of the sessions fitted before
-            exactly as they were. Auto is stitch for fewer than a hundred trials, and full for more.
+            exactly as they were. Auto is stitch for fewer than a hundred trials, and full for more
+            or where the model has no encoder.
         max_epochs : int, optional
             Most passes over the trials; by default 60, or 20 for fewer than a hundred trials.
         learning_rate : float, optional
@@ -144,7 +145,7 @@ class Adapting(ModelHolder):
         streams = random_streams(self.random_state if random_state is None else random_state)
         recordings, held_out = self._hold_out(recordings, X_val, known, streams, caller)
         n_trials = min(len(r.counts) for r in recordings)
-        few = n_trials < MANY_TRIALS
+        few = n_trials < MANY_TRIALS and self.model_.config.encode
         new = self._with_sessions(recordings, streams.numpy("init"), caller)
         device = resolve_device(self.device, caller=caller)
         if strategy == "auto":

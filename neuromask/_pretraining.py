@@ -90,6 +90,11 @@ class MaskedPrediction:
             totals.add(part, rates, None)
         return totals.mean_loss()
 
+    def settle(self) -> None:
+        """Let the sessions' kept starts follow the encoder."""
+        if self.starts is not None:
+            self.starts.refresh()
+
     def _masked(self, i: int, trials: Tensor) -> MaskedTrials:
         starts = self.starts
         weights = None if starts is None else starts.weights(i, trials, self.dropout)
@@ -114,8 +119,7 @@ class MaskedPrediction:
         """
         if not self.validation:
             return None
-        if self.starts is not None:
-            self.starts.refresh()
+        self.settle()
         sampler, device = self.sampler, self.device
         generator = self.streams.torch("validation", device.type)
         totals = _Totals.zeros(len(sampler.schemes), device)

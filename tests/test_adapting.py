@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 import neuromask as nm
 from neuromask._errors import InvalidInputError, UnknownSessionError
@@ -106,6 +107,25 @@ def test_without_an_encoder_a_new_session_starts_from_chance(pre, sessions):
     assert list(new.sessions_) == ["sim-0", "sim-3"] or len(new.sessions_) == 2
     assert not hasattr(new, "n_features_in_")
     assert new.evaluate(sessions[3])["session"].unique().tolist() == ["sim-3"]
+
+
+def test_sessions_keep_what_the_trained_encoder_infers(sessions):
+    options = TINY | {"validation_fraction": 0.0, "learning_rate": 0.01}
+    pre = nm.MtMPretrainer(**options).fit(sessions[:2])
+    for session in sessions[:2]:
+        calibrator = pre.model_.calibrator(torch.as_tensor(session.counts), session.regions)
+        inferred = pre.model_.encoder(calibrator.whole())
+        start = pre.model_.stitch(session.session_id).start_read_in
+        torch.testing.assert_close(start, inferred.read_in.detach())
+
+
+def test_without_validation_the_last_weights_of_finetuning_are_kept(sessions):
+    pre = nm.MtMPretrainer(**TINY | {"validation_fraction": 0.0}).fit(sessions[:2])
+    new = pre.finetune(sessions[3], max_epochs=2)
+    assert "val_bps" not in new.history_
+    assert not np.array_equal(
+        new.predict(sessions[3]), pre.calibrate(sessions[3]).predict(sessions[3])
+    )
 
 
 def test_a_decoder_reads_a_session_that_was_only_calibrated(many, sessions):

@@ -105,7 +105,8 @@ class Calibrator:
         correlation = (self.total / (n_trials * n_time)).fill_diagonal_(0)
         self.strength, self.loading = _leading(correlation, n_factors)
         number = {name: i + 1 for i, name in enumerate(known_regions)}
-        codes = [number.get(name, 0) for name in regions or [""] * n_neurons]
+        labels = [""] * n_neurons if regions is None else regions
+        codes = [number.get(name, 0) for name in labels]
         self.region = torch.tensor(codes, device=x.device)
 
     def whole(self) -> Calibration:
