@@ -444,7 +444,6 @@ class MtMPretrainer(Adapting, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
             "sessions": [dataclasses.asdict(info) for info in self.sessions_.values()],
             "encode": self.model_.config.encode,
             "region_names": list(self.model_.config.region_names),
-            "n_time": self.model_.n_time,
             "history": self.history_.to_dict("list"),
             "excluded": self.excluded_.to_dict("list"),
         }

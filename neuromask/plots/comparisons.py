@@ -103,6 +103,8 @@ def plot_paired(
         low, high = np.nanmin([x, y]), np.nanmax([x, y])
         pad = 0.05 * (high - low) or 0.1
         ax.plot([low - pad, high + pad], [low - pad, high + pad], color="grey", lw=0.8, ls=":")
+        ax.set_xlim(low - pad, high + pad)
+        ax.set_ylim(low - pad, high + pad)
         ax.set_title(f"{LABELS.get(task, task)}\n{(y > x).sum()} of {len(x)} above", fontsize=10)
         ax.set_xlabel(f"{models[0]} (bits per spike)")
     axes[0].set_ylabel(f"{models[1]} (bits per spike)")
