@@ -179,3 +179,20 @@ def test_zero_shot_on_simulated_animals_is_near_finetuning():
     )
     assert (zero > 0.4 * tuned).all()
     assert (zero > 0.05).all()
+
+
+def test_an_unseen_real_animal_is_predicted_without_training(steinmetz):
+    def busiest(number, n_neurons=80):
+        session = nm.load_npz(steinmetz(number))
+        order = session.counts.mean((0, 1)).argsort()[::-1]
+        # Trials are shuffled, as neurons come and go over a recording.
+        trials = np.random.default_rng(0).permutation(len(session))
+        return session.select_neurons(np.sort(order[:n_neurons]))[trials]
+
+    options = {"dim": 32, "n_layers": 1, "n_heads": 2, "max_epochs": 15, "random_state": 0}
+    pre = nm.MtMPretrainer(**options).fit([busiest(n)[:150] for n in (2, 12, 15)])
+    new = busiest(7)
+    table = pre.calibrate(new[:150]).evaluate(new[150:], tasks=["co_smoothing", "inter_region"])
+    scores = nm.summarise(table).set_index("task")["bps"]
+    assert scores["co_smoothing"] > 0.05
+    assert scores["inter_region"] > 0.02
