@@ -333,3 +333,50 @@ def test_progress_is_shown_only_when_asked(session, capsys):
     shown = capsys.readouterr()
     assert shown.out == ""
     assert "bits/spike: neuron" in shown.err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"positions": "rotary"}, "positions='rotary'.*'rope'"),
+        ({"positions": "rope", "dim": 6, "n_heads": 2}, "positions='rope' turns pairs"),
+        ({"session_sampling": "equal"}, "session_sampling='equal'.*'balanced'"),
+        ({"encode_neurons": "always"}, "encode_neurons='always'"),
+        ({"neuron_dropout": 1.0}, "neuron_dropout=1.0"),
+        ({"region_dropout": -0.1}, "region_dropout=-0.1"),
+        ({"rebin": 0.0}, "rebin=0.0"),
+    ],
+)
+def test_options_of_many_animals_are_checked(session, options, message):
+    with pytest.raises(InvalidInputError, match=message):
+        nm.MtMPretrainer(**TINY | options).fit(session)
+
+
+def test_sessions_of_several_bin_widths_are_refused_or_rebinned():
+    sessions = [
+        nm.simulate(12, n_neurons=8, n_time=n, bin_width=w, random_state=0)
+        for n, w in ((24, 0.01), (12, 0.02))
+    ]
+    for i, s in enumerate(sessions):
+        s.session_id = f"animal-{i}"
+    with pytest.raises(InvalidInputError, match=r"different bin widths.*set rebin"):
+        nm.MtMPretrainer(**TINY).fit(sessions)
+    pre = nm.MtMPretrainer(**TINY, rebin=0.02).fit(sessions)
+    assert {info.n_time for info in pre.sessions_.values()} == {12}
+    assert pre.predict(sessions[0]).shape == (12, 12, 8)
+    assert sessions[0].shape == (12, 24, 8)
+    with pytest.raises(InvalidInputError, match="do not add up to 0.015 s"):
+        nm.MtMPretrainer(**TINY, rebin=0.015).fit(sessions)
+
+
+def test_sessions_may_differ_in_neurons_trials_and_bins():
+    shapes = ((14, 8, 20), (10, 15, 12), (8, 5, 16))
+    sessions = [
+        nm.simulate(k, n_neurons=n, n_time=t, mean_rate=20, random_state=i)
+        for i, (k, n, t) in enumerate(shapes)
+    ]
+    for i, s in enumerate(sessions):
+        s.session_id = f"animal-{i}"
+    pre = nm.MtMPretrainer(**TINY).fit(sessions)
+    for s in sessions:
+        assert pre.predict(s).shape == s.shape
