@@ -114,16 +114,17 @@ def serve(scores: Scores, others: list[int], number: int, options: argparse.Name
     """Score a new session without training, fine-tuned and from scratch."""
     train, valid, test = split(number)
     few, tuning = train[:FEW], options.tuning
-    pre = None if options.models == ["scratch"] else pretrained(options.out, others, options.epochs)
-    if pre is None:
-        pre = model(1)  # not asked for anything
     fits = {
-        ("calibrated", "all"): partial(pre.calibrate, train),
-        ("fine-tuned", "all"): partial(pre.finetune, train, X_val=valid, max_epochs=tuning),
-        ("fine-tuned", FEW): partial(pre.finetune, few),
         ("scratch", "all"): partial(model(tuning).fit, train, X_val=valid),
         ("scratch", FEW): partial(model(200).fit, few),
     }
+    if options.models != ["scratch"]:
+        pre = pretrained(options.out, others, options.epochs)
+        fits |= {
+            ("calibrated", "all"): partial(pre.calibrate, train),
+            ("fine-tuned", "all"): partial(pre.finetune, train, X_val=valid, max_epochs=tuning),
+            ("fine-tuned", FEW): partial(pre.finetune, few),
+        }
     for (name, trials), fit in fits.items():
         if not options.models or name in options.models:
             key = f"held-out/{number}/{name}/{trials}"
