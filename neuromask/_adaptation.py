@@ -11,13 +11,10 @@ import torch
 from torch import nn
 
 from ._batching import SessionTensors
-from ._pretraining import MaskedPrediction
 from ._random import RandomStreams
 from ._recordings import Recording, region_codes
-from ._starts import Starts, start_session
-from ._training import TrainingConfig, train
+from ._training import Objective, TrainingConfig, train_in_stages
 from .nn.stitching import SessionStatistics
-from .schemes import SchemeSampler
 
 __all__ = ["STRATEGIES", "adapt", "device_tensors", "with_sessions"]
 
@@ -38,37 +35,26 @@ def device_tensors(
 
 
 def with_sessions(
-    model: nn.Module,
-    recordings: Sequence[Recording],
-    generator: torch.Generator,
+    model: nn.Module, recordings: Sequence[Recording], generator: torch.Generator
 ) -> nn.Module:
-    """Return a copy of a backbone that has room for more sessions.
-
-    Where the backbone has an encoder, they start from what it infers of their neurons; without one
-    they start from chance.
-    """
+    """Return a copy of a backbone that has room for more sessions, of which it knows nothing yet."""
     model = copy.deepcopy(model)
-    device = next(model.parameters()).device
     for r in recordings:
-        info = r.info
-        model.add_session(SessionStatistics.of(r.counts, info.session_id, info.regions), generator)
-        if model.config.encode:
-            (tensors,) = device_tensors([r], (), device)
-            start_session(model, tensors)
+        model.add_session(
+            SessionStatistics.of(r.counts, r.info.session_id, r.info.regions), generator
+        )
     return model
 
 
 def adapt(
     model: nn.Module,
-    training: Sequence[SessionTensors],
-    validation: Sequence[SessionTensors],
-    sampler: SchemeSampler,
+    objective: Objective,
+    session_ids: Sequence[str],
     strategy: str,
     config: TrainingConfig,
     streams: RandomStreams,
     *,
     on_epoch: Callable[[dict[str, float]], None] = lambda row: None,
-    **options: float,
 ) -> pd.DataFrame:
     """Train a backbone in place on sessions that it has just met.
 
@@ -76,49 +62,30 @@ def adapt(
     ----------
     model : nn.Module
         Backbone that has stitches for the sessions.
-    training, validation : sequence of SessionTensors
-        Trials of the new sessions.
-    sampler : SchemeSampler
-        Schemes of pretraining.
+    objective : Objective
+        What is learned of their trials.
+    session_ids : sequence of str
+        The new sessions.
     strategy : {"stitch", "gradual", "full"}
         What is trained: the new sessions' stitches, those and then everything, or everything at
-        once. The encoder is left alone.
+        once. The encoder and the stitches of other sessions are left alone.
     config : TrainingConfig
         How to train; its epochs are shared among the stages.
     streams : RandomStreams
-        Sources of chance.
+        Source of the order of batches.
     on_epoch : callable, optional
         Told of each epoch as it is done.
-    **options
-        Augmentation, see :class:`MaskedPrediction`.
 
     Returns
     -------
     DataFrame
         History, whose `stage` says what was trained.
     """
-    starts = Starts(model, training, new=0.0) if model.config.encode else None
-    objective = MaskedPrediction(
-        model, training, validation, sampler, config, streams, starts=starts, **options
-    )
-    stages = STRATEGIES[strategy]
-    config = replace(config, max_epochs=-(-config.max_epochs // len(stages)), validate_start=True)
-    new = {id(p) for s in training for p in model.stitch(s.session_id).parameters()}
-    shared = {
-        id(p)
-        for name, p in model.named_parameters()
-        if not name.startswith(("stitches.", "encoder."))
-    }
-    tables, done = [], 0
-    for stage in stages:
-        for p in model.parameters():
-            p.requires_grad_(id(p) in new or (stage == "all" and id(p) in shared))
-
-        def tell(row: dict[str, float], done: int = done) -> None:
-            on_epoch(row | {"epoch": row["epoch"] + done})
-
-        history = train(model, objective, config, streams, on_epoch=tell)
-        tables.append(history.assign(stage=stage, epoch=history["epoch"] + done))
-        done += len(history)
-    model.requires_grad_(True)
-    return pd.concat(tables, ignore_index=True)
+    new = [p for name in session_ids for p in model.stitch(name).parameters()]
+    shared = [
+        p for name, p in model.named_parameters() if not name.startswith(("stitches.", "encoder."))
+    ]
+    parts = {"stitch": new, "all": [*new, *shared]}
+    stages = {stage: parts[stage] for stage in STRATEGIES[strategy]}
+    config = replace(config, validate_start=True)
+    return train_in_stages(model, objective, config, streams, stages, on_epoch=on_epoch)

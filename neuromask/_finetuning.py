@@ -20,7 +20,7 @@ from ._random import RandomStreams
 from ._readout import Readout, read_scheme
 from ._recordings import Recording, region_codes
 from ._targets import Classes, Signals
-from ._training import TrainingConfig, autocast, train
+from ._training import TrainingConfig, autocast, train_in_stages
 from .masks import apply_mask
 from .nn.pooling import decoding_features
 from .nn.stitching import TrialGroup
@@ -254,24 +254,16 @@ def finetune_readout(
         config,
         streams,
     )
-    stages = STRATEGIES[strategy]
-    config = replace(config, max_epochs=-(-config.max_epochs // len(stages)))
     stitch = network.model.stitch(recording.info.session_id)
-    own = {id(p) for p in [*stitch.parameters(), model.weights, model.intercept]}
+    parts = {
+        "session": [*stitch.parameters(), model.weights, model.intercept],
+        "all": list(model.parameters()),
+    }
+    stages = {stage: parts[stage] for stage in STRATEGIES[strategy]}
     start = objective.validate()[1]
-    tables = [pd.DataFrame([{"epoch": 0, "stage": "head", **start}])]
-    for stage in stages:
-        for parameter in model.parameters():
-            parameter.requires_grad_(stage == "all" or id(parameter) in own)
-        done = int(tables[-1]["epoch"].max())
-
-        def tell(row: dict[str, float], done: int = done) -> None:
-            on_epoch(row | {"epoch": row["epoch"] + done})
-
-        history = train(model, objective, config, streams, on_epoch=tell)
-        tables.append(history.assign(stage=stage, epoch=history["epoch"] + done))
-    model.requires_grad_(True)
-    table = pd.concat(tables, ignore_index=True)
+    history = train_in_stages(model, objective, config, streams, stages, on_epoch=on_epoch)
+    head = pd.DataFrame([{"epoch": 0, "stage": "head", **start}])
+    table = pd.concat([head, history], ignore_index=True)
     end = objective.validate()[1]
     if not end["val_loss"] < start["val_loss"]:
         return network, None, table

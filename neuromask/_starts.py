@@ -12,11 +12,11 @@ from ._batching import SessionTensors
 from .nn.calibration import Calibration, Calibrator
 from .nn.stitching import Weights
 
-__all__ = ["Starts", "start_session"]
+__all__ = ["NEW_SHARE", "Starts", "start_session"]
 
 # Share of the sessions that are new in an epoch of pretraining, and the range of the share of their
 # trials that calibrates them.
-NEW = 0.4
+NEW_SHARE = 0.4
 CALIBRATION = (0.3, 0.8)
 
 
@@ -29,11 +29,12 @@ def start_session(model: nn.Module, session: SessionTensors) -> Calibrator:
 
 
 class Starts:
-    """Gives each session of a batch weights that its trials had no part in.
+    """Gives each session of a batch weights inferred without looking at the batch's own activity.
 
-    A session adds what it has learned to what the encoder infers from all its trials but those of
-    the batch: an inference from the very trials that it is judged on would look better than it is,
-    and be trusted too much. In pretraining some sessions are new in each epoch: they have nothing
+    A session adds what it has learned to what the encoder infers from correlations and mean
+    responses in all its trials but those of the batch: an inference from the very trials that it is
+    judged on would look better than it is, and be trusted too much. Mean rates, and the factors
+    that loadings refer to, stay those of all training trials. In pretraining some sessions are new in each epoch: they have nothing
     but the inference, from a share of their trials, and train on the others. They alone train the
     encoder, which so learns how far the correlations of few trials can be trusted.
 
@@ -43,16 +44,16 @@ class Starts:
         Backbone with an encoder.
     sessions : sequence of SessionTensors
         Training trials.
-    new : float, default=0.4
+    new_share : float, default=0.4
         Probability that a session is new in an epoch.
     """
 
     def __init__(
-        self, model: nn.Module, sessions: Sequence[SessionTensors], *, new: float = NEW
+        self, model: nn.Module, sessions: Sequence[SessionTensors], *, new_share: float = NEW_SHARE
     ) -> None:
         self.model = model
         self.sessions = sessions
-        self.new = new
+        self.new_share = new_share
         self.calibrators = [start_session(model, session) for session in sessions]
         self.drawn: dict[int, Calibration] = {}
 
@@ -64,7 +65,7 @@ class Starts:
             n_trials = len(session.counts)
             order = generator.permutation(n_trials)
             n_calibration = int(n_trials * generator.uniform(*CALIBRATION))
-            if generator.random() < self.new and 0 < n_calibration < n_trials:
+            if generator.random() < self.new_share and 0 < n_calibration < n_trials:
                 rows = torch.as_tensor(np.sort(order[:n_calibration]))
                 counts = session.counts[rows.to(session.counts.device)]
                 self.drawn[i] = self.model.calibrator(counts, session.names).whole()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -24,6 +24,7 @@ __all__ = [
     "resolve_device",
     "resolve_precision",
     "train",
+    "train_in_stages",
 ]
 
 
@@ -67,7 +68,7 @@ class TrainingConfig:
     precision: str = "fp32"
     shared_rate: float = 1.0
 
-    def rate(self, step: float, n_steps: int) -> float:
+    def rate(self, step: int, n_steps: int) -> float:
         """Return the learning rate of a step: linear warm-up, then a cosine."""
         done = step / n_steps
         if done < self.warmup:
@@ -160,6 +161,46 @@ def train(
     if not best.state:
         objective.settle()
     return pd.DataFrame(history)
+
+
+def train_in_stages(
+    model: nn.Module,
+    objective: Objective,
+    config: TrainingConfig,
+    streams: RandomStreams,
+    stages: Mapping[str, Collection[nn.Parameter]],
+    *,
+    on_epoch: Callable[[dict[str, float]], None] = lambda row: None,
+) -> pd.DataFrame:
+    """Train some parameters after others, sharing the epochs among the stages.
+
+    Parameters
+    ----------
+    model, objective, config, streams, on_epoch
+        As in :func:`train`.
+    stages : mapping of str to collection of Parameter
+        Parameters that each stage trains, by its name.
+
+    Returns
+    -------
+    DataFrame
+        The history, its epochs counted through; `stage` says what was trained.
+    """
+    config = replace(config, max_epochs=-(-config.max_epochs // len(stages)))
+    tables, done = [], 0
+    for stage, trained in stages.items():
+        chosen = {id(p) for p in trained}
+        for p in model.parameters():
+            p.requires_grad_(id(p) in chosen)
+
+        def tell(row: dict[str, float], done: int = done) -> None:
+            on_epoch(row | {"epoch": row["epoch"] + done})
+
+        history = train(model, objective, config, streams, on_epoch=tell)
+        tables.append(history.assign(stage=stage, epoch=history["epoch"] + done))
+        done += len(history)
+    model.requires_grad_(True)
+    return pd.concat(tables, ignore_index=True)
 
 
 @dataclass

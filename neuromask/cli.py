@@ -208,9 +208,7 @@ def _compare(options: argparse.Namespace) -> None:
     )
     options.out.mkdir(parents=True)
     table.to_csv(options.out / "scores.csv", index=False)
-    for i, name in enumerate(names):
-        if i == 0:
-            continue
+    for name in names[1:]:
         print(f"\n{names[0]} against {name}, bits per spike")
         print(contrast(table, names[0], name).round(3).to_string(index=False))
         figure = plots.plot_paired(table, models=(name, names[0]))

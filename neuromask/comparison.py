@@ -37,8 +37,10 @@ def compare(
     estimator: MtMPretrainer | None = None,
     seeds: Sequence[int] = (0,),
     test_fraction: float = 0.2,
+    tasks: Sequence[str] | None = None,
+    neurons: Any = None,
+    n_forward_bins: int | None = None,
     progress: Callable[[str], None] | None = None,
-    **evaluation: Any,
 ) -> pd.DataFrame:
     """Fit variants of a pretrainer on each session alone and score them on the same test trials.
 
@@ -58,10 +60,10 @@ def compare(
         Values of ``random_state``.
     test_fraction : float, default=0.2
         Share of the trials to set aside, where `X_test` is not given.
+    tasks, neurons, n_forward_bins
+        What to score, see :meth:`MtMPretrainer.evaluate`.
     progress : callable, optional
         Told of each fit before it begins.
-    **evaluation
-        Of :meth:`MtMPretrainer.evaluate`: tasks, neurons, n_forward_bins.
 
     Returns
     -------
@@ -98,7 +100,10 @@ def compare(
                 if progress is not None:
                     progress(f"{training.session_id}, seed {seed}: {name}")
                 fitted = clone(fit).set_params(random_state=seed).fit(training)
-                scores = summarise(fitted.evaluate(test, **evaluation))
+                found = fitted.evaluate(
+                    test, tasks=tasks, neurons=neurons, n_forward_bins=n_forward_bins
+                )
+                scores = summarise(found)
                 tables.append(scores.assign(seed=seed, model=name))
     table = pd.concat(tables, ignore_index=True)
     first = ["session", "seed", "model", "task"]

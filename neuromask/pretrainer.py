@@ -14,10 +14,8 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.validation import check_is_fitted
 
 from ._adaptation import device_tensors
-from ._adapting import Adapting
 from ._checkpoint import write_folder
 from ._errors import InvalidInputError
-from ._pretraining import MaskedPrediction
 from ._progress import fit_progress
 from ._random import random_streams
 from ._recordings import (
@@ -27,10 +25,10 @@ from ._recordings import (
     region_members,
     table_exclusions,
 )
-from ._starts import Starts
 from ._training import resolve_device, train
+from ._unseen import Adapting
 from .evaluation import evaluate, summarise
-from .schemes import MTM_SCHEMES, Scheme, SchemeSampler
+from .schemes import MTM_SCHEMES, Scheme
 
 __all__ = ["PAPER_SIZES", "MtMPretrainer"]
 
@@ -73,7 +71,8 @@ class MtMPretrainer(Adapting, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
     neuron_dropout, region_dropout : float, default=0
         Probability of hiding a whole neuron or region beside what a scheme hides, in training.
     session_sampling : {"proportional", "balanced"}, default="proportional"
-        Whether an epoch takes each trial once, or as many trials of every session.
+        Whether an epoch takes each training trial once, or as many trials of every session. Trials
+        that calibrate a session which counts as new in an epoch are left out of it.
     encode_neurons : bool or "auto", default="auto"
         Train an encoder that infers a neuron's weights from its statistics and region, which unseen
         sessions start from; auto does where several sessions are fitted.
@@ -251,17 +250,8 @@ class MtMPretrainer(Adapting, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
             device_tensors(part, self.ignore_regions, device) for part in (recordings, held_out)
         )
         model = self._initial_model(recordings, schemes, streams.torch("init")).to(device)
+        objective = self._objective(model, training, validation, schemes, config, streams)
         with fit_progress(self.verbose, self.max_epochs) as on_epoch:
-            objective = MaskedPrediction(
-                model,
-                training,
-                validation,
-                SchemeSampler(schemes, per_batch=self.mask_per_batch),
-                config,
-                streams,
-                starts=Starts(model, training) if model.config.encode else None,
-                **self._sampling(),
-            )
             history = train(model, objective, config, streams, on_epoch=on_epoch)
         self.model_ = model
         self.history_ = history

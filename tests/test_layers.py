@@ -46,7 +46,7 @@ ORDER = [
     "_interpretation",
     "_base",
     "_adaptation",
-    "_adapting",
+    "_unseen",
     "pretrainer",
     "persistence",
     "_pretrained",

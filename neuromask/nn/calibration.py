@@ -60,9 +60,10 @@ class Calibration:
 class Calibrator:
     """Measures a session's neurons on all of its trials, or on all but some.
 
-    A calibration that leaves out the trials of a batch is what those trials would be served with if
-    they were new. The factors stay the same but for the loadings, which are read anew from the
-    remaining trials, so that what is learned beside them keeps its meaning.
+    A calibration that leaves out the trials of a batch is nearly what those trials would be served
+    with if they were new: correlations, mean responses and loadings are those of the other trials.
+    Mean rates, and the factors that loadings refer to, stay the same, so that what is learned beside
+    them keeps its meaning.
 
     Parameters
     ----------

@@ -11,10 +11,13 @@ import numpy as np
 import pandas as pd
 import torch
 from sklearn.utils.validation import check_is_fitted
+from torch import nn
 
 from ._adaptation import STRATEGIES, adapt, device_tensors, with_sessions
 from ._base import ModelHolder
+from ._batching import SessionTensors
 from ._errors import InvalidInputError
+from ._pretraining import MaskedPrediction
 from ._progress import fit_progress
 from ._random import RandomStreams, random_streams
 from ._recordings import (
@@ -26,9 +29,10 @@ from ._recordings import (
     split_trials,
     table_exclusions,
 )
+from ._starts import NEW_SHARE, Starts, start_session
 from ._training import TrainingConfig, resolve_device, resolve_precision
 from ._validation import check_choice, check_fraction, check_positive_int
-from .schemes import SchemeSampler
+from .schemes import Scheme, SchemeSampler
 
 __all__ = ["Adapting"]
 
@@ -82,7 +86,12 @@ class Adapting(ModelHolder):
                 f"{caller}: the model has no encoder of neurons, which is trained across sessions; "
                 "fit it on several sessions (or with encode_neurons=True), or use finetune."
             )
-        return self._with_sessions(self._read_unseen(X, caller), np.random.default_rng(0), caller)
+        recordings = self._read_unseen(X, caller)
+        new = self._with_sessions(recordings, np.random.default_rng(0), caller)
+        device = next(new.model_.parameters()).device
+        for session in device_tensors(recordings, self.ignore_regions, device):
+            start_session(new.model_, session)
+        return new
 
     def finetune(
         self,
@@ -164,17 +173,13 @@ class Adapting(ModelHolder):
         training, validation = (
             device_tensors(part, self.ignore_regions, device) for part in (recordings, held_out)
         )
+        new.model_.to(device)
+        objective = self._objective(
+            new.model_, training, validation, self.schemes_, config, streams, new_share=0.0
+        )
         with fit_progress(self.verbose, max_epochs) as on_epoch:
             new.history_ = adapt(
-                new.model_.to(device),
-                training,
-                validation,
-                SchemeSampler(self.schemes_, per_batch=self.mask_per_batch),
-                strategy,
-                config,
-                streams,
-                on_epoch=on_epoch,
-                **self._sampling(),
+                new.model_, objective, list(known), strategy, config, streams, on_epoch=on_epoch
             )
         return new
 
@@ -236,10 +241,28 @@ class Adapting(ModelHolder):
             precision=resolve_precision(self.precision, device, caller=caller),
         )
 
-    def _sampling(self) -> dict[str, Any]:
-        """Return how batches are drawn and augmented."""
-        return {
-            "neuron_dropout": self.neuron_dropout,
-            "region_dropout": self.region_dropout,
-            "balanced": self.session_sampling == "balanced",
-        }
+    def _objective(
+        self,
+        model: nn.Module,
+        training: Sequence[SessionTensors],
+        validation: Sequence[SessionTensors],
+        schemes: tuple[Scheme, ...],
+        config: TrainingConfig,
+        streams: RandomStreams,
+        *,
+        new_share: float = NEW_SHARE,
+    ) -> MaskedPrediction:
+        """Make what is learned of sessions that the backbone has stitches for."""
+        starts = Starts(model, training, new_share=new_share) if model.config.encode else None
+        return MaskedPrediction(
+            model,
+            training,
+            validation,
+            SchemeSampler(schemes, per_batch=self.mask_per_batch),
+            config,
+            streams,
+            neuron_dropout=self.neuron_dropout,
+            region_dropout=self.region_dropout,
+            balanced=self.session_sampling == "balanced",
+            starts=starts,
+        )

@@ -104,7 +104,7 @@ def test_finetuning_repeats_with_the_same_seed(many, sessions):
 
 def test_without_an_encoder_a_new_session_starts_from_chance(pre, sessions):
     new = pre.finetune(sessions[3], max_epochs=3)
-    assert list(new.sessions_) == ["sim-0", "sim-3"] or len(new.sessions_) == 2
+    assert list(new.sessions_) == ["sim-0", "sim-3"]
     assert not hasattr(new, "n_features_in_")
     assert new.evaluate(sessions[3])["session"].unique().tolist() == ["sim-3"]
 
@@ -151,7 +151,7 @@ def test_bad_input_is_refused_before_any_work(many, sessions):
         with pytest.raises(InvalidInputError, match="different bin widths.*rebin"):
             method(wide)
     for options, message in (
-        ({"strategy": "fast"}, "strategy='fast'|strategy"),
+        ({"strategy": "fast"}, "strategy='fast'.*'gradual'"),
         ({"max_epochs": 0}, "max_epochs"),
         ({"learning_rate": -1.0}, "learning_rate"),
     ):
