@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import neuromask as nm
-from neuromask import _finetuning
+from neuromask import _training
 from neuromask._errors import InvalidInputError, NeuromaskWarning, UnknownSessionError
 
 from .conftest import TINY
@@ -233,13 +233,13 @@ def test_fine_tuning_changes_a_copy(pre, session, strategy, task):
 
 def test_gradual_trains_the_session_first(pre, session, monkeypatch):
     trained = []
-    original = _finetuning.train
+    original = _training.train
 
     def train(model, *rest, **options):
         trained.append({n for n, p in model.named_parameters() if p.requires_grad})
         return original(model, *rest, **options)
 
-    monkeypatch.setattr(_finetuning, "train", train)
+    monkeypatch.setattr(_training, "train", train)
     fitted = decoder(pre, finetune="gradual", max_epochs=2)
     fitted.fit(session, session.trials["choice"])
     first, second = trained
@@ -249,7 +249,7 @@ def test_gradual_trains_the_session_first(pre, session, monkeypatch):
 
 def test_fine_tuning_that_does_not_help_keeps_the_head_of_all_trials(pre, session, monkeypatch):
     nothing = pd.DataFrame({"epoch": [1], "val_loss": [9.0]})
-    monkeypatch.setattr(_finetuning, "train", lambda *_, **options: nothing.copy())
+    monkeypatch.setattr(_training, "train", lambda *_, **options: nothing.copy())
     y = session.trials["choice"]
     head = decoder(pre).fit(session, y)
     useless = decoder(pre, finetune="full").fit(session, y)
