@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from neuromask._errors import InvalidInputError
 from neuromask._training import autocast
 from neuromask.nn import registry
-from neuromask.nn.layers import PADDING, SPECIAL, attention_mask, drop, rotate, rotation
+from neuromask.nn.layers import PADDING, SPECIAL, attend, attention_mask, drop, rotate, rotation
 from neuromask.nn.ndt1 import NDT1, NDT1Config
 from neuromask.nn.ndt2 import patch_neurons
 from neuromask.nn.smoothing import KernelBank
@@ -214,6 +214,32 @@ def test_initial_weights_and_dropout_come_from_the_generator():
     assert dropped[0].mean() == pytest.approx(1, abs=0.05)
     assert drop(x, 0.3, None) is x
     assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("probability", [0.1, 0.3, 0.9])
+def test_dropout_zeroes_its_share_and_keeps_the_mean(probability):
+    x = torch.ones(101, 1003)  # not a multiple of eight entries
+    dropped = drop(x, probability, torch.Generator().manual_seed(0))
+    assert (dropped == 0).float().mean() == pytest.approx(probability, abs=0.005)
+    assert dropped.mean() == pytest.approx(1, abs=0.03)
+    assert len(dropped.unique()) == 2
+
+
+def test_dropout_of_nearly_all_stays_finite():
+    assert drop(torch.ones(10_000), 0.9999, torch.Generator().manual_seed(0)).isfinite().all()
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_attention_on_a_cpu_is_as_exact_under_bf16_autocast(masked):
+    generator = torch.Generator().manual_seed(0)
+    q, k, v = torch.randn(3, 2, 4, 7, 8, generator=generator)
+    mask = torch.ones(2, 1, 7, 7, dtype=torch.bool).tril() if masked else None
+    scores = q @ k.transpose(-1, -2) / 8**0.5
+    if masked:
+        scores = scores.masked_fill(~mask, -torch.inf)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = attend(q, k, v, mask)
+    torch.testing.assert_close(mixed, scores.softmax(-1) @ v)
 
 
 def test_kernels_reach_for_what_is_seen():
