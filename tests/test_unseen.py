@@ -76,7 +76,7 @@ def test_stitch_strategy_never_changes_the_sessions_fitted_before(many, sessions
 @pytest.mark.parametrize("strategy", ["full", "gradual"])
 def test_other_strategies_train_what_is_shared_but_not_the_encoder(many, sessions, strategy):
     before = state(many)
-    options = {"strategy": strategy, "max_epochs": 10, "learning_rate": 0.01}
+    options = {"strategy": strategy, "max_epochs": 20, "learning_rate": 0.003}
     new = many.finetune(sessions[3], X_val=sessions[3][:10], **options)
     assert same(before, state(many))
     after = state(new)
