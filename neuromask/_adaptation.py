@@ -18,6 +18,10 @@ from .nn.stitching import SessionStatistics
 
 __all__ = ["STRATEGIES", "adapt", "device_tensors", "with_sessions"]
 
+# Dropout of the linear path in fine-tuning: a start that never saw the trials of the batch does not
+# overfit as one from chance does.
+LINEAR_DROPOUT = 0.1
+
 #: Parts of the network that are trained, one stage after the other.
 STRATEGIES = {"stitch": ("stitch",), "gradual": ("stitch", "all"), "full": ("all",)}
 
@@ -88,4 +92,9 @@ def adapt(
     parts = {"stitch": new, "all": [*new, *shared]}
     stages = {stage: parts[stage] for stage in STRATEGIES[strategy]}
     config = replace(config, validate_start=True)
-    return train_in_stages(model, objective, config, streams, stages, on_epoch=on_epoch)
+    usual = model.linear_dropout
+    if model.config.encode:
+        model.linear_dropout = LINEAR_DROPOUT
+    history = train_in_stages(model, objective, config, streams, stages, on_epoch=on_epoch)
+    model.linear_dropout = usual
+    return history

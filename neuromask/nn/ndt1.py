@@ -64,9 +64,6 @@ class NDT1Config:
         Standard deviations, in bins, of the averages of a neuron's own visible counts.
     dropout, input_dropout, linear_dropout : float
         Dropout inside blocks, on the tokens that enter them and on the linear path.
-    encoded_linear_dropout : float
-        Dropout on the linear path where sessions start from what an encoder infers: little is needed
-        where the start never saw the trials of the batch.
     positions : {"learned", "rope"}
         Embeddings of time bins, or rotary positions in attention.
     prompted : bool
@@ -88,7 +85,6 @@ class NDT1Config:
     dropout: float = 0.3
     input_dropout: float = 0.2
     linear_dropout: float = 0.3
-    encoded_linear_dropout: float = 0.1
     positions: str = "learned"
     prompted: bool = True
     encode: bool = False
@@ -130,9 +126,7 @@ class NDT1(nn.Module):
     ) -> None:
         super().__init__()
         self.config = config
-        self.linear_dropout = (
-            config.encoded_linear_dropout if config.encode else config.linear_dropout
-        )
+        self.linear_dropout = config.linear_dropout
         dim = config.dim
         self.n_time = max(s.n_time for s in sessions)
         widths = (config.smoothing,) * len(config.lags)

@@ -3,15 +3,21 @@
     python tests/benchmarks/animals.py held-out OUT [--mice Cori Forssmann Lederberg]
     python tests/benchmarks/animals.py together OUT
     python tests/benchmarks/animals.py temporal OUT
+    python tests/benchmarks/animals.py forgetting OUT
+    python tests/benchmarks/animals.py variants OUT [--sessions 12 14 17]
     python tests/benchmarks/animals.py scaling OUT [--seeds 0 1 2]
+    python tests/benchmarks/animals.py scaling-real OUT [--seeds 0 1 2]
     python tests/benchmarks/animals.py show OUT
 
 Protocol of the real recordings: that of recordings.py, on the subset of 150 neurons. *held-out*
 pretrains on the sessions of two mice and serves each session of the third: from scratch, calibrated
 and fine-tuned, with all training trials (validated on the protocol's validation trials) and with
 the first 50 (a tenth of these 50 validates). *together* fits all twelve sessions at once,
-*temporal* each alone with temporal masking. *scaling* pretrains on 1, 3, 6 and 12 simulated animals
-and serves another. Every fit is a row of OUT/scores.csv that is not made twice, so that a stopped
+*temporal* each alone with temporal masking. *forgetting* scores the pretraining sessions before and
+after fine-tuning on the first session of each mouse. *variants* fits each session alone with one
+option changed and scores the validation trials. *scaling* pretrains on 1, 3, 6 and 12 simulated
+animals and serves another; *scaling-real* on 1, 3 and 6 recordings of mice Cori and Forssmann, in
+an order drawn by the seed, and serves three of Lederberg. Every fit is a row of OUT/scores.csv that is not made twice, so that a stopped
 run goes on.
 """
 
@@ -149,46 +155,108 @@ def temporal(scores: Scores, options: argparse.Namespace) -> None:
         scores.add(key, fit, test, model="temporal", trials="all", seed=0)
 
 
+def forgetting(scores: Scores, options: argparse.Namespace) -> None:
+    """Score what was known before and after fine-tuning."""
+    for mouse in options.mice:
+        others = [n for m, numbers in MICE.items() if m != mouse for n in numbers]
+        pre = pretrained(options.out, others, options.epochs)
+        number = MICE[mouse][0]
+        train, valid, _ = split(number)
+        models = {"before": pre}
+        for strategy in ("stitch", "gradual", "full"):
+            models[strategy] = pre.finetune(
+                train, X_val=valid, strategy=strategy, max_epochs=options.tuning
+            )
+        for other in others:
+            for name, fitted in models.items():
+                key = f"forgetting/{mouse}/{other}/{name}"
+                scores.add(key, lambda f=fitted: f, split(other)[2], model=name, trials="all")
+
+
+def variants(scores: Scores, options: argparse.Namespace) -> None:
+    """Fit sessions alone with one option changed; score their validation trials."""
+    changes = {"MtM": {}, "rope": {"positions": "rope"}, "one prompt": {"prompted": False}}
+    changes |= {f"{unit} dropout 0.1": {f"{unit}_dropout": 0.1} for unit in ("neuron", "region")}
+    changes |= {f"{name} alone": {"schemes": (name,)} for name in (*MTM_SCHEMES, "temporal")}
+    changes["ndt2"] = {"backbone": "ndt2"}
+    for number in options.sessions or (12, 14, 17):
+        train, valid, _ = split(number)
+        for name, change in changes.items():
+            for seed in options.seeds:
+                chosen = {"random_state": seed} | change
+                fit = partial(model(options.tuning, **chosen).fit, train, X_val=valid)
+                key = f"variants/{number}/{name}/{seed}"
+                scores.add(key, fit, valid, model=name, trials="validation", seed=seed)
+
+
 def scaling(scores: Scores, options: argparse.Namespace) -> None:
     """Pretrain on more and more simulated animals, then serve another."""
     for seed in options.seeds:
         *known, new = nm.simulate(
             200,
             n_sessions=max(N_SCALING) + 1,
-            n_neurons=80,
+            n_neurons=60,
             n_time=40,
             strength=0.8,
             random_state=seed,
         )
+        known = [session[:120] for session in known]
         for name, chosen in {"MtM": MTM_SCHEMES, "temporal": ("temporal",)}.items():
+            sizes = {"dim": 64, "schemes": chosen, "random_state": seed}
             for n in (0, *N_SCALING):
-                grow(scores, name, known[:n], new, seed=seed, schemes=chosen)
+                grow(
+                    scores,
+                    f"scaling/{seed}/{name}/{n}",
+                    name,
+                    known[:n],
+                    [(new[:FEW], new[100:])],
+                    sizes,
+                )
+
+
+def scaling_real(scores: Scores, options: argparse.Namespace) -> None:
+    """Pretrain on more and more recordings of two mice, then serve the third."""
+    for seed in options.seeds:
+        order = np.random.default_rng(seed).permutation([*MICE["Cori"], *MICE["Forssmann"]])
+        known = [split(number)[0] for number in order]
+        served = [split(number)[::2] for number in (12, 14, 17)]
+        served = [(train[:FEW], test) for train, test in served]
+        for name, chosen in {"MtM": MTM_SCHEMES, "temporal": ("temporal",)}.items():
+            for n in (0, 1, 3, 6):
+                grow(
+                    scores,
+                    f"scaling-real/{seed}/{name}/{n}",
+                    name,
+                    known[:n],
+                    served,
+                    {"schemes": chosen, "random_state": seed},
+                )
 
 
 def grow(
     scores: Scores,
+    key: str,
     name: str,
     known: list[nm.Session],
-    new: nm.Session,
-    *,
-    seed: int,
-    schemes: tuple[str, ...],
+    served: list[tuple[nm.Session, nm.Session]],
+    options: dict,
 ) -> None:
-    """Score one animal with a model of some others, or of none."""
-    sizes = {"dim": 64, "schemes": schemes, "random_state": seed}
-    few, test, n = new[:FEW], new[100:], len(known)
+    """Serve sessions, a few trials each, with a model of some others, or of none."""
     hows = ("calibrated", "fine-tuned") if known else ("fine-tuned",)
-    keys = [f"scaling/{seed}/{name}/{n}/{how}" for how in hows]
-    if set(keys) <= set(scores.table()["key"]):
+    keys = {f"{key}/{test.session_id}/{how}" for _, test in served for how in hows}
+    if keys <= set(scores.table()["key"]):
         return
-    if known:
-        pre = model(60, encode_neurons=True, **sizes).fit(known)
-        fits = [partial(pre.calibrate, few), partial(pre.finetune, few)]
-    else:
-        fits = [partial(model(200, **sizes).fit, few)]
-    for key, how, fit in zip(keys, hows, fits, strict=True):
-        labels = {"trials": FEW, "seed": seed, "n_sessions": n}
-        scores.add(key, fit, test, model=f"{name}, {how}", **labels)
+    pre = model(60, encode_neurons=True, **options).fit(known) if known else None
+    for few, test in served:
+        for how in hows:
+            if pre is None:
+                fit = partial(model(200, **options).fit, few)
+            else:
+                fit = partial(pre.calibrate if how == "calibrated" else pre.finetune, few)
+            labels = {"trials": FEW, "seed": options["random_state"], "n_sessions": len(known)}
+            scores.add(
+                f"{key}/{test.session_id}/{how}", fit, test, model=f"{name}, {how}", **labels
+            )
 
 
 def show(scores: Scores, options: argparse.Namespace) -> None:
@@ -203,20 +271,30 @@ def show(scores: Scores, options: argparse.Namespace) -> None:
             if "scratch" in names:
                 print(f"\n{name} against scratch, training trials: {trials}")
                 print(contrast(part, name, "scratch").round(3).to_string(index=False))
-    simulated = table[table["key"].str.startswith("scaling")]
-    if len(simulated):
-        wide = simulated.pivot_table(
-            index=["model", "n_sessions"], columns="task", values="bps", aggfunc=["mean", "sem"]
-        )
-        print(wide.round(3).to_string())
-        if options.picture:
-            nm.plots.plot_scaling(simulated).savefig(options.picture, dpi=120)
+    for part in ("forgetting", "variants"):
+        chosen = table[table["key"].str.startswith(part)]
+        if len(chosen):
+            wide = chosen.pivot_table(index=["session", "model"], columns="task", values="bps")
+            print(f"\n{part}\n{wide.round(3).to_string()}")
+            print(wide.groupby("model").mean().round(3).to_string())
+    for part in ("scaling/", "scaling-real/"):
+        chosen = table[table["key"].str.startswith(part)]
+        if len(chosen):
+            columns = ["model", "n_sessions", "task", "seed"]
+            seeds = chosen.groupby(columns, sort=False, as_index=False)["bps"].mean()
+            wide = seeds.pivot_table(
+                index=["model", "n_sessions"], columns="task", values="bps", aggfunc=["mean", "sem"]
+            )
+            print(f"\n{part}\n{wide.round(3).to_string()}")
+            picture = options.out / f"{part[:-1]}.png"
+            nm.plots.plot_scaling(seeds).savefig(picture, dpi=120)
 
 
 def main() -> None:
     """Run the parts named on the command line."""
     parts = {"held-out": held_out, "together": together, "temporal": temporal}
-    parts |= {"scaling": scaling, "show": show}
+    parts |= {"forgetting": forgetting, "variants": variants}
+    parts |= {"scaling": scaling, "scaling-real": scaling_real, "show": show}
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -228,7 +306,6 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--epochs", type=int, default=60, help="of pretraining")
     parser.add_argument("--tuning", type=int, default=60, help="of fine-tuning and from scratch")
-    parser.add_argument("--picture", help="file for a picture of scaling")
     options = parser.parse_args()
     parts[options.part](Scores(options.out), options)
 
