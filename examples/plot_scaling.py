@@ -2,7 +2,9 @@
 More animals
 ============
 
-Pretrain on one, three and six simulated animals and serve another from 30 of its trials.
+Pretrain on more and more simulated animals, by multi-task or by temporal masking, and serve another
+animal from 30 of its trials. Larger studies of the same kind, on 1, 3, 6 and 12 animals and on
+recordings, are in the benchmarks.
 """
 
 import sys
@@ -13,19 +15,23 @@ import pandas as pd
 
 import neuromask as nm
 
-*known, new = nm.simulate(80, n_sessions=7, n_neurons=40, n_time=24, random_state=4)
-trials, test = new[:30], new[40:]
+N_ANIMALS, SEEDS = (1, 3, 6), (0, 1)
+
 tables = []
-for n in (1, 3, 6):
-    pre = nm.MtMPretrainer(dim=32, n_heads=2, max_epochs=30, encode_neurons=True, random_state=0)
-    pre.fit(known[:n])
-    for name, model in {
-        "calibrated": pre.calibrate(trials),
-        "fine-tuned": pre.finetune(trials),
-    }.items():
-        tables.append(nm.summarise(model.evaluate(test)).assign(model=name, n_sessions=n))
+for seed in SEEDS:
+    *known, new = nm.simulate(60, n_sessions=7, n_neurons=32, n_time=20, random_state=seed)
+    trials, test = new[:30], new[30:]
+    for name in ("MtM", "temporal"):
+        options = nm.comparison.VARIANTS[name]
+        for n in N_ANIMALS:
+            pre = nm.MtMPretrainer(
+                dim=32, n_heads=2, max_epochs=30, encode_neurons=True, random_state=seed, **options
+            ).fit(known[:n])
+            scores = nm.summarise(pre.finetune(trials).evaluate(test))
+            tables.append(scores.assign(model=name, n_sessions=n, seed=seed))
 table = pd.concat(tables)
-print(table.pivot_table(index=["model", "n_sessions"], columns="task", values="bps").round(3))
+means = table.pivot_table(index=["model", "n_sessions"], columns="task", values="bps")
+print(means.round(3).to_string())
 
 folder = Path(sys.argv[1] if len(sys.argv) > 1 else ".")
 nm.plots.plot_scaling(table).savefig(folder / "scaling.png", dpi=120)
