@@ -197,6 +197,7 @@ def test_an_encoder_ignores_the_order_of_neurons():
         correlation=calibration.correlation[order][:, order],
         factor_in=calibration.factor_in[order],
         factor_out=calibration.factor_out[order],
+        evidence=calibration.evidence[order],
     )
     with torch.no_grad():
         one, other = model.encoder(calibration), model.encoder(moved)

@@ -11,7 +11,7 @@ from neuromask.nn.layers import PADDING, SPECIAL, attend, attention_mask, drop, 
 from neuromask.nn.ndt1 import NDT1, NDT1Config
 from neuromask.nn.ndt2 import patch_neurons
 from neuromask.nn.smoothing import KernelBank
-from neuromask.nn.stitching import SessionStatistics, TrialGroup
+from neuromask.nn.stitching import SessionStatistics, TrialGroup, Weights
 
 N_TIME, SIZES = 10, {"a": 6, "b": 6, "c": 3}
 
@@ -240,6 +240,38 @@ def test_attention_on_a_cpu_is_as_exact_under_bf16_autocast(masked):
     with torch.autocast("cpu", torch.bfloat16):
         mixed = attend(q, k, v, mask)
     torch.testing.assert_close(mixed, scores.softmax(-1) @ v)
+
+
+def read_linear(hidden):
+    """Read factors of 12 neurons; return them, the counts and what factors move neurons by."""
+    generator = torch.Generator().manual_seed(0)
+    evidence = torch.randn(12, 3, generator=generator)
+    x = torch.randn(2, 5, 12, generator=generator)
+    posterior = torch.linalg.solve(torch.eye(3) + evidence.T @ evidence, evidence.T)
+    nothing = torch.zeros(0)
+    weights = Weights(*[nothing] * 9)._replace(linear_in=posterior, evidence=evidence)
+    group = TrialGroup("s", x, hidden, torch.zeros(2), torch.zeros(2))
+    return weights.read_linear(x.masked_fill(hidden, 0), group, ~hidden.all(2)), x, evidence
+
+
+def test_factors_are_the_posterior_mean_given_the_visible_neurons():
+    hidden = torch.zeros(2, 5, 12, dtype=torch.bool)
+    hidden[0, :, :9] = True
+    hidden[1, :, 4] = True
+    found, x, evidence = read_linear(hidden)
+    for trial, visible in enumerate((slice(9, 12), [0, 1, 2, 3, *range(5, 12)])):
+        e = evidence[visible]
+        expected = torch.linalg.solve(torch.eye(3) + e.T @ e, e.T @ x[trial, :, visible].T).T
+        torch.testing.assert_close(found[trial], expected)
+
+
+def test_hidden_bins_leave_the_factors_of_others_as_they_are():
+    whole, _, _ = read_linear(torch.zeros(2, 5, 12, dtype=torch.bool))
+    hidden = torch.zeros(2, 5, 12, dtype=torch.bool)
+    hidden[:, 3:] = True
+    found, _, _ = read_linear(hidden)
+    torch.testing.assert_close(found[:, :3], whole[:, :3])
+    assert (found[:, 3:] == 0).all()
 
 
 def test_kernels_reach_for_what_is_seen():

@@ -46,6 +46,8 @@ class Calibration:
     factor_in, factor_out : Tensor, (neurons, n_factors)
         Weights that read factors of unit variance out of z-scored counts, and those that predict a
         neuron's log-rate from them, less the more of a factor's variance is noise.
+    evidence : Tensor, (neurons, n_factors)
+        What a factor moves a neuron's smoothed counts by, in standard deviations of their noise.
     """
 
     mean: Tensor
@@ -55,6 +57,7 @@ class Calibration:
     correlation: Tensor
     factor_in: Tensor
     factor_out: Tensor
+    evidence: Tensor
 
 
 class Calibrator:
@@ -140,6 +143,7 @@ class Calibrator:
         ]
         relative = self.slow * self.scale / self.mean.clamp_min(RELATIVE_FLOOR)
         total_variance = 1 + strength
+        evidence = loading * strength / total_variance.sqrt()
         return Calibration(
             mean=self.mean,
             scale=self.scale,
@@ -147,7 +151,8 @@ class Calibrator:
             statistics=torch.cat(statistics, 1),
             correlation=correlation,
             factor_in=loading / (self.slow[:, None] * total_variance.sqrt()),
-            factor_out=loading * strength / total_variance.sqrt() * relative[:, None],
+            factor_out=evidence * relative[:, None],
+            evidence=evidence,
         )
 
 

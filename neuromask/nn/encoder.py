@@ -100,4 +100,5 @@ class NeuronEncoder(nn.Module):
             base=calibration.mean.clamp_min(RATE_FLOOR).log(),
             history=QUIET * history.T,
             embedding=self.embedding,
+            evidence=calibration.evidence,
         )

@@ -246,7 +246,8 @@ class NDT1(nn.Module):
         special = torch.stack([weights.embedding.expand(n_trials, -1), self.prompts[prompt]], 1)
         times = torch.arange(n_time, device=tokens.device).repeat_interleave(len(patches))
         # The logarithm of population activity predicts log-rates, also where it bursts.
-        lagged = average(averaging, F.linear(inputs, weights.linear_in))  # (trials, lags, time, )
+        linear = weights.read_linear(inputs, group, seen)
+        lagged = average(averaging, linear)  # (trials, lags, time, n_linear)
         smoothed = torch.asinh(torch.einsum("bktf,kf->btf", lagged, self.lag_weights))
         smoothed = smoothed * self.gates[prompt, None]  # (trials, time, n_linear)
         own = average(self.history.averaging(seen, group.causal), inputs)

@@ -83,6 +83,9 @@ class Weights(NamedTuple):
         Weights of a neuron's own visible counts.
     embedding : Tensor, (dim,)
         Token of the session.
+    evidence : Tensor, (neurons, n_linear), optional
+        What each feature of the linear path moves a neuron's smoothed counts by, in standard
+        deviations of their noise, where a calibration has told.
     """
 
     mean: Tensor
@@ -94,10 +97,45 @@ class Weights(NamedTuple):
     base: Tensor
     history: Tensor
     embedding: Tensor
+    evidence: Tensor | None = None
 
     def standardise(self, group: TrialGroup) -> Tensor:
         """Return z-scored counts, zero where hidden."""
         return ((group.counts - self.mean) / self.scale).masked_fill(group.hidden, 0)
+
+    def read_linear(self, inputs: Tensor, group: TrialGroup, seen: Tensor) -> Tensor:
+        """Read the linear path's features out of standardised counts.
+
+        Features are factors that counts depend on, ``x = E f + noise``, with `evidence` E and a
+        standard normal prior. Weights are those of the posterior mean that has seen all neurons;
+        where some are hidden the posterior mean is ``(1 + E'E of the visible)^-1 (1 + E'E)`` times
+        what they read, so that a few visible neurons are not taken for many quiet ones.
+
+        Parameters
+        ----------
+        inputs : Tensor, (trials, time, neurons)
+            Standardised counts, zero where hidden.
+        group : TrialGroup
+            Says what is hidden.
+        seen : Tensor of bool, (trials, time)
+            Bins in which some neuron is visible.
+
+        Returns
+        -------
+        Tensor, (trials, time, n_linear)
+        """
+        linear = F.linear(inputs, self.linear_in)
+        if self.evidence is None:
+            return linear
+        evidence = self.evidence.float()
+        with torch.autocast(evidence.device.type, enabled=False):
+            visible = (~group.hidden).sum(1) / seen.sum(1, keepdim=True).clamp_min(1)
+            identity = torch.eye(evidence.shape[1], device=evidence.device)
+            known = torch.einsum("bn,nf,ng->bfg", visible, evidence, evidence)
+            correction = torch.linalg.solve(
+                identity + known, (identity + evidence.T @ evidence).expand_as(known)
+            )
+        return linear @ correction.mT.to(linear.dtype)
 
     def log_rates(
         self, features: Tensor, smoothed: Tensor, patches: Sequence[Tensor], *, own: Tensor
@@ -217,6 +255,7 @@ class Stitch(nn.Module):
                 with torch.no_grad():
                     own.zero_()
                 self.register_buffer(f"start_{name}", torch.zeros_like(own))
+            self.register_buffer("evidence", torch.zeros(n_neurons, n_linear))
 
     def _own(self) -> dict[str, Tensor]:
         """Return the learned weights that an encoder has a say in, by their names in `Weights`."""
@@ -234,12 +273,15 @@ class Stitch(nn.Module):
         """Keep what an encoder infers as the weights to start from."""
         for name in self._own():
             getattr(self, f"start_{name}").copy_(getattr(inferred, name))
+        self.evidence.copy_(inferred.evidence)
 
     def weights(self, inferred: Weights | None = None) -> Weights:
         """Return what was learned, added to `inferred` or else to what the session starts from."""
-        own = self._own()
+        own, evidence = self._own(), None
         if inferred is not None:
             own = {name: value + getattr(inferred, name) for name, value in own.items()}
+            evidence = inferred.evidence
         elif self.encoded:
             own = {name: value + getattr(self, f"start_{name}") for name, value in own.items()}
-        return Weights(mean=self.mean, scale=self.scale, base=self.base, **own)
+            evidence = self.evidence
+        return Weights(mean=self.mean, scale=self.scale, base=self.base, evidence=evidence, **own)
