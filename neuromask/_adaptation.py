@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pandas as pd
@@ -92,9 +93,17 @@ def adapt(
     parts = {"stitch": new, "all": [*new, *shared]}
     stages = {stage: parts[stage] for stage in STRATEGIES[strategy]}
     config = replace(config, validate_start=True)
-    usual = model.linear_dropout
-    if model.config.encode:
-        model.linear_dropout = LINEAR_DROPOUT
-    history = train_in_stages(model, objective, config, streams, stages, on_epoch=on_epoch)
-    model.linear_dropout = usual
-    return history
+    with _dropping_less(model):
+        return train_in_stages(model, objective, config, streams, stages, on_epoch=on_epoch)
+
+
+@contextmanager
+def _dropping_less(model: nn.Module) -> Iterator[None]:
+    if not model.config.encode:
+        yield
+        return
+    usual, model.linear_dropout = model.linear_dropout, LINEAR_DROPOUT
+    try:
+        yield
+    finally:
+        model.linear_dropout = usual

@@ -86,6 +86,7 @@ def test_other_strategies_train_what_is_shared_but_not_the_encoder(many, session
     assert all((after[k] == before[k]).all() for k in own)
     stages = {"full": ["all"], "gradual": ["stitch", "all"]}[strategy]
     assert list(dict.fromkeys(new.history_["stage"])) == stages
+    assert new.model_.linear_dropout == many.model_.linear_dropout
     assert new.history_["epoch"].tolist() == list(range(1, len(new.history_) + 1))
 
 
