@@ -17,8 +17,8 @@ the first 50 (a tenth of these 50 validates). *together* fits all twelve session
 after fine-tuning on the first session of each mouse. *variants* fits each session alone with one
 option changed and scores the validation trials. *scaling* pretrains on 1, 3, 6 and 12 simulated
 animals and serves another; *scaling-real* on 1, 3 and 6 recordings of mice Cori and Forssmann, in
-an order drawn by the seed, and serves three of Lederberg. Every fit is a row of OUT/scores.csv that is not made twice, so that a stopped
-run goes on.
+an order drawn by the seed, and serves three of Lederberg. Every fit is a row of OUT/scores.csv that
+is not made twice, so that a stopped run goes on.
 """
 
 from __future__ import annotations
