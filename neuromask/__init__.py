@@ -18,6 +18,7 @@ _PUBLIC = {
     "Session": "session",
     "simulate": "datasets.simulate",
     "load_npz": "datasets.npz",
+    "from_spike_times": "datasets.spike_times",
     "evaluate": "evaluation",
     "summarise": "evaluation",
     "bits_per_spike": "metrics",

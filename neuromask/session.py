@@ -20,6 +20,7 @@ from ._validation import check_regions, check_spikes
 __all__ = ["Session"]
 
 FORMAT_VERSION = 1
+REPORT_COLUMNS = ("item", "reason", "dropped", "kept")
 
 # Names of dimensions, in the singular, that leave no doubt which axis is meant.
 _AXES = {"trial": 0, "epoch": 0, "time": 1, "bin": 1, "neuron": 2, "unit": 2, "cell": 2}
@@ -50,6 +51,8 @@ class Session:
         Name of the animal.
     rates : array-like of float, (trials, time, neurons), optional
         True expected counts per bin, where they are known, as in simulations.
+    report : DataFrame, optional
+        What was left out when the session was read, a row a reason: item, reason, dropped, kept.
 
     Raises
     ------
@@ -76,6 +79,7 @@ class Session:
         session_id: str = "session",
         subject: str | None = None,
         rates: Any = None,
+        report: pd.DataFrame | None = None,
     ) -> None:
         self.counts = check_spikes(counts, caller="Session")
         n_trials, n_time, n_neurons = self.counts.shape
@@ -113,6 +117,7 @@ class Session:
                 f"Session: rates has shape {self.rates.shape}; expected that of the counts, "
                 f"{self.counts.shape}."
             )
+        self.report = pd.DataFrame(report, columns=REPORT_COLUMNS)
 
     @classmethod
     def from_xarray(cls, data: Any, **fields: Any) -> Session:
@@ -300,6 +305,7 @@ class Session:
             "session_id": self.session_id,
             "subject": self.subject,
             "rates": self.rates,
+            "report": self.report,
         }
         return type(self)(**(fields | changes))
 
@@ -349,6 +355,7 @@ class Session:
             "bin_width": self.bin_width,
             "session_id": self.session_id,
             "subject": self.subject,
+            "report": self.report.to_dict("records"),
         }
         arrays["header"] = np.array(json.dumps(header))
         # Not the tempfile module: its files can be read by their owner alone, and stay so.

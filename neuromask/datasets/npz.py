@@ -107,6 +107,7 @@ def _own_layout(arrays: dict[str, np.ndarray], header: dict[str, Any], path: Pat
         session_id=header.get("session_id", path.stem),
         subject=header.get("subject"),
         rates=arrays.get("rates"),
+        report=header.get("report"),
     )
 
 
