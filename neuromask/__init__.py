@@ -18,6 +18,8 @@ _PUBLIC = {
     "Session": "session",
     "simulate": "datasets.simulate",
     "load_npz": "datasets.npz",
+    "load_ibl": "datasets.ibl.loader",
+    "ibl_sessions": "datasets.ibl.loader",
     "from_spike_times": "datasets.spike_times",
     "evaluate": "evaluation",
     "summarise": "evaluation",

@@ -22,6 +22,14 @@ ORDER = [
     "datasets.binning",
     "datasets.trials",
     "datasets.spike_times",
+    "datasets.cache",
+    "datasets.ibl",
+    "datasets.ibl.lists",
+    "datasets.ibl.behaviour",
+    "datasets.ibl.units",
+    "datasets.ibl.files",
+    "datasets.ibl.assembly",
+    "datasets.ibl.loader",
     "nn",
     "nn.layers",
     "nn.smoothing",
@@ -173,7 +181,7 @@ def test_one_is_only_imported_by_its_data_source():
     for name, path in modules():
         for imported, line in outside_imports(ast.parse(path.read_text())):
             is_one = imported.split(".")[0] in ("one", "iblatlas")
-            assert not is_one or name == "datasets.ibl", f"{path}:{line}"
+            assert not is_one or name == "datasets.ibl.files", f"{path}:{line}"
 
 
 def test_nothing_loads_a_pickle_or_uses_global_chance():

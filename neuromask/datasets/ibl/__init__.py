@@ -1,0 +1,1 @@
+"""Sessions of the International Brain Laboratory (IBL) through ONE-api."""

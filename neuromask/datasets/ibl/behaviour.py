@@ -1,0 +1,161 @@
+"""Trials, wheel and cameras of IBL sessions, from arrays that are already read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.signal import butter, sosfiltfilt
+
+from ..._errors import InvalidInputError, suggest
+
+__all__ = ["camera_times", "paw_speeds", "trial_rules", "trials_table", "wheel_velocity"]
+
+WHEEL_RATE = 1000.0  # Hz
+WHEEL_CUTOFF = 20.0  # Hz
+LIKELIHOOD = 0.9  # of a tracked point, below which its place is not known
+
+
+def trials_table(trials: Mapping[str, Any]) -> pd.DataFrame:
+    """Make one table of the columns of the ALF object ``trials``.
+
+    Adds ``contrast``, signed: that on the right, or minus that on the left; ``block``, the
+    probability of a stimulus on the left; and ``reward``, whether water was given.
+
+    Parameters
+    ----------
+    trials : mapping of str to array (trials,) or (trials, 2)
+        As ONE gives them; the columns of ``intervals`` become ``intervals_0`` and ``intervals_1``.
+    """
+    columns: dict[str, np.ndarray] = {}
+    for name, values in trials.items():
+        values = np.asarray(values)
+        if values.ndim == 2:
+            columns |= {f"{name}_{i}": column for i, column in enumerate(values.T)}
+        elif values.ndim == 1 and values.dtype.kind in "biuf":
+            columns[str(name)] = values
+    lengths = {name: len(values) for name, values in columns.items()}
+    if len(set(lengths.values())) > 1:
+        raise InvalidInputError(
+            f"load_ibl: the columns of trials differ in length, {lengths}; expected one value a "
+            "trial. Pin a revision in which they fit together."
+        )
+    table = pd.DataFrame(columns)
+    if {"contrastLeft", "contrastRight"} <= set(table):
+        table["contrast"] = table["contrastRight"].fillna(0) - table["contrastLeft"].fillna(0)
+    if "probabilityLeft" in table:
+        table["block"] = table["probabilityLeft"]
+    if "feedbackType" in table:
+        table["reward"] = (table["feedbackType"] > 0).astype(float)
+    return table
+
+
+def trial_rules(
+    trials: pd.DataFrame,
+    *,
+    complete: Sequence[str],
+    no_choice: bool,
+    reaction_time: tuple[float, float] | None,
+    feedback_delay: float | None,
+) -> dict[str, np.ndarray]:
+    """Give which trials pass each rule.
+
+    Parameters
+    ----------
+    trials : DataFrame
+        Of `trials_table`.
+    complete : sequence of str
+        Columns that must have a value.
+    no_choice : bool
+        Whether trials in which the wheel was not turned far enough pass.
+    reaction_time : (float, float) or None
+        Least and most seconds from stimulus to first movement.
+    feedback_delay : float or None
+        Most seconds from go cue to feedback.
+
+    Raises
+    ------
+    InvalidInputError
+        If a column that a rule needs is missing.
+    """
+    needed = {"complete": list(complete), "no_choice": [] if no_choice else ["choice"]}
+    needed["reaction_time"] = ["firstMovement_times", "stimOn_times"] if reaction_time else []
+    needed["feedback_delay"] = ["feedback_times", "goCue_times"] if feedback_delay else []
+    for option, columns in needed.items():
+        for column in columns:
+            if column not in trials:
+                raise InvalidInputError(
+                    f"load_ibl: {option} needs the column {column!r} of trials, which has "
+                    f"{sorted(trials)}.{suggest(column, trials)} Change {option}."
+                )
+    rules = {f"no {column}": trials[column].notna().to_numpy() for column in complete}
+    if not no_choice:
+        rules["no choice was made"] = (trials["choice"] != 0).to_numpy()
+    if reaction_time:
+        least, most = reaction_time
+        reaction = (trials["firstMovement_times"] - trials["stimOn_times"]).to_numpy()
+        rules[f"reaction time outside of {least:g} to {most:g} s"] = (reaction >= least) & (
+            reaction <= most
+        )
+    if feedback_delay:
+        delay = (trials["feedback_times"] - trials["goCue_times"]).to_numpy()
+        rules[f"feedback more than {feedback_delay:g} s after the go cue"] = delay <= feedback_delay
+    return rules
+
+
+def wheel_velocity(timestamps: np.ndarray, position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Give the wheel's velocity at 1 kHz, in rad/s, low-pass filtered at 20 Hz.
+
+    The wheel is sampled when it moves, so that its position is interpolated first. The filter is
+    Butterworth of order 8, run forwards and backwards, as in IBL's own analyses.
+
+    Parameters
+    ----------
+    timestamps : array (samples,)
+        Seconds.
+    position : array (samples,)
+        Radians.
+
+    Returns
+    -------
+    times, velocity : arrays (samples at 1 kHz,)
+    """
+    times = np.arange(timestamps[0], timestamps[-1], 1 / WHEEL_RATE)
+    even = np.interp(times, timestamps, position)
+    low_pass = butter(8, WHEEL_CUTOFF, fs=WHEEL_RATE, output="sos")
+    smooth = sosfiltfilt(low_pass, even)
+    return times, np.diff(smooth, prepend=smooth[:1]) * WHEEL_RATE
+
+
+def camera_times(times: np.ndarray, n_frames: int) -> np.ndarray | None:
+    """Give the time of each frame, or None where that cannot be known.
+
+    Cameras may start before the frames that were kept; then the last times belong to the frames.
+    """
+    if n_frames == 0 or len(times) < n_frames:
+        return None
+    return times[len(times) - n_frames :]
+
+
+def paw_speeds(times: np.ndarray, tracked: pd.DataFrame) -> np.ndarray:
+    """Give the speeds of the left and the right paw in pixels/s (frames, 2); NaN where not seen.
+
+    Parameters
+    ----------
+    times : array (frames,)
+        Seconds.
+    tracked : DataFrame
+        Columns ``paw_l_x``, ``paw_l_y``, ``paw_l_likelihood``, and those of ``paw_r``.
+    """
+    speeds = []
+    for paw in ("paw_l", "paw_r"):
+        seen = tracked[f"{paw}_likelihood"].to_numpy() >= LIKELIHOOD
+        steps = [
+            np.diff(np.where(seen, tracked[f"{paw}_{axis}"].to_numpy(float), np.nan))
+            for axis in "xy"
+        ]
+        speed = np.hypot(*steps) / np.diff(times)
+        speeds.append(np.append(np.nan, speed))
+    return np.stack(speeds, 1)
