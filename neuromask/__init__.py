@@ -21,6 +21,7 @@ _PUBLIC = {
     "load_ibl": "datasets.ibl.loader",
     "ibl_sessions": "datasets.ibl.loader",
     "from_spike_times": "datasets.spike_times",
+    "load_nwb": "datasets.nwb",
     "evaluate": "evaluation",
     "summarise": "evaluation",
     "bits_per_spike": "metrics",

@@ -30,6 +30,9 @@ ORDER = [
     "datasets.ibl.files",
     "datasets.ibl.assembly",
     "datasets.ibl.loader",
+    "datasets.nwb_tables",
+    "datasets.nwb_signals",
+    "datasets.nwb",
     "nn",
     "nn.layers",
     "nn.smoothing",
@@ -182,6 +185,16 @@ def test_one_is_only_imported_by_its_data_source():
         for imported, line in outside_imports(ast.parse(path.read_text())):
             is_one = imported.split(".")[0] in ("one", "iblatlas")
             assert not is_one or name == "datasets.ibl.files", f"{path}:{line}"
+
+
+def test_nwb_is_only_imported_by_its_data_source_and_inside_functions():
+    for name, path in modules():
+        tree = ast.parse(path.read_text())
+        later = lines_of_functions(tree)
+        for imported, line in outside_imports(tree):
+            if imported.split(".")[0] in ("pynwb", "hdmf", "h5py"):
+                assert name == "datasets.nwb", f"{path}:{line}"
+                assert line in later, f"{path}:{line}"
 
 
 def test_nothing_loads_a_pickle_or_uses_global_chance():

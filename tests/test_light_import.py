@@ -6,6 +6,7 @@ import pytest
 import neuromask
 
 HEAVY = {"torch", "one", "iblatlas", "matplotlib", "sklearn", "pandas", "scipy", "rich"}
+HEAVY |= {"pynwb", "hdmf", "h5py"}
 
 
 def loaded_by(code, heavy):
