@@ -6,7 +6,7 @@ import pytest
 import neuromask
 
 HEAVY = {"torch", "one", "iblatlas", "matplotlib", "sklearn", "pandas", "scipy", "rich"}
-HEAVY |= {"pynwb", "hdmf", "h5py"}
+NWB = {"pynwb", "hdmf", "h5py"}
 
 
 def loaded_by(code, heavy):
@@ -18,7 +18,11 @@ def loaded_by(code, heavy):
 
 
 def test_import_is_light_and_silent():
-    assert loaded_by("import neuromask", HEAVY) == "[]\n"
+    assert loaded_by("import neuromask", HEAVY | NWB) == "[]\n"
+
+
+def test_pynwb_is_loaded_only_to_read_a_file():
+    assert loaded_by("import neuromask\nneuromask.load_nwb", NWB) == "[]\n"
 
 
 def test_torch_is_loaded_on_first_use():

@@ -397,10 +397,17 @@ def test_what_does_not_fit_is_refused(ibl_like, change, message):
         nm.load_nwb(ibl_like, **change)
 
 
-def test_trials_without_any_event_are_refused(make):
-    path = make(with_trials=False)
-    with pytest.raises(InvalidInputError, match="none of 3 trials is left. Dropped.*3 .no event."):
-        nm.load_nwb(path, events=[np.nan] * 3)
+def test_trials_without_any_event_are_refused(tmp_path):
+    file = empty()
+    units(file)
+    trials(file, visual_stimulus_time=np.full(N_TRIALS, np.nan))
+    path = written(file, tmp_path / "no_events.nwb")
+    message = (
+        "none of 20 trials is left. Dropped.*20 .no visual_stimulus_time.. Choose another event"
+    )
+    with pytest.raises(InvalidInputError, match=message):
+        nm.load_nwb(path)
+    assert nm.load_nwb(path, align="start_time").n_trials == N_TRIALS
 
 
 def test_a_file_without_trials_says_what_to_pass(tmp_path):
@@ -408,9 +415,8 @@ def test_a_file_without_trials_says_what_to_pass(tmp_path):
     units(file)
     file.add_epoch(0.0, 1.0)
     path = written(file, tmp_path / "no_trials.nwb")
-    with pytest.raises(
-        InvalidInputError, match="no table of trials .*Pass the time .*events=array"
-    ):
+    message = r"no table of trials \(other .*: \['epochs'\]\). Pass the time .*, events=array"
+    with pytest.raises(InvalidInputError, match=message):
         nm.load_nwb(path)
 
 

@@ -109,8 +109,21 @@ def load_nwb(
 
     Examples
     --------
-    >>> load_nwb("sub-Cori.nwb", quality={"phy_annotations": 2})  # doctest: +SKIP
-    Session('Cori_2016-12-14', 213 trials, 100 bins of 20 ms, 734 neurons, ...)
+    >>> import datetime, tempfile
+    >>> import numpy as np, pynwb
+    >>> start = datetime.datetime(2025, 1, 1, tzinfo=datetime.UTC)
+    >>> file = pynwb.NWBFile("a task", "monday", start)
+    >>> file.add_unit_column("brain_area", "region of the unit")
+    >>> for area in ("CA1", "VISp"):
+    ...     file.add_unit(spike_times=np.arange(0, 60, 0.1), brain_area=area)
+    >>> for onset in (5.0, 15.0, 25.0):
+    ...     file.add_trial(start_time=onset, stop_time=onset + 5)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with pynwb.NWBHDF5IO(f"{folder}/monday.nwb", "w") as io:
+    ...         io.write(file)
+    ...     session = load_nwb(f"{folder}/monday.nwb")
+    >>> session.shape, session.regions.tolist()
+    ((3, 100, 2), ['CA1', 'VISp'])
     """
     pynwb = _need_pynwb()
     edges = bin_edges(window, bin_width, caller=CALLER)
