@@ -32,7 +32,16 @@ _PUBLIC = {
     "available_backbones": "nn.registry",
     "register_backbone": "nn.registry",
 }
-_SUBMODULES = ("baselines", "comparison", "datasets", "decoding", "masks", "metrics", "plots")
+_SUBMODULES = (
+    "baselines",
+    "benchmark",
+    "comparison",
+    "datasets",
+    "decoding",
+    "masks",
+    "metrics",
+    "plots",
+)
 
 __all__ = [*_PUBLIC, *_SUBMODULES, "__version__"]
 

@@ -19,6 +19,7 @@ examples:
   neuromask pretrain mouse*.npz --out model        fit several sessions together
   neuromask evaluate model monday.npz --csv s.csv  score recordings with a saved model
   neuromask compare monday.npz --out comparison    multi-task masking against other schemes
+  neuromask benchmark *.npz --out predictions ...  a submission to BrainWideBench
 
 Recordings are .npz files of neuromask.Session.save; in Python:
   neuromask.Session(counts, regions, bin_width=0.02, session_id="monday").save("monday.npz")
@@ -128,6 +129,44 @@ def build_parser() -> argparse.ArgumentParser:
     contest.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="N", help="seeds (0)")
     contest.add_argument("--epochs", default=200, type=int, help="most passes over the trials")
     contest.add_argument("--device", default="auto", help="auto, cpu or cuda")
+
+    suite = _command(
+        commands,
+        "benchmark",
+        "write a submission to BrainWideBench",
+        "Fit each recording with each seed, predict its test trials, and write them as a submission "
+        "to BrainWideBench. Files that are there are not made again, so that a run can be stopped "
+        "and repeated. Recordings must be cut to the window that the tasks score and say in "
+        "trials['split'] what each trial is for.",
+        [
+            "neuromask benchmark movement/*.npz --out predictions --label MtM --tasks wheel_speed",
+            "neuromask benchmark monday.npz --out p --label MtM --tasks choice --ground-truth truth",
+        ],
+    )
+    suite.add_argument("files", nargs="+", metavar="FILE", help="recordings (.npz)")
+    suite.add_argument("--out", required=True, type=Path, help="folder for the predictions")
+    suite.add_argument("--label", required=True, help="name of the submission")
+    suite.add_argument(
+        "--tasks",
+        required=True,
+        nargs="+",
+        metavar="TASK",
+        help="of choice, reward, stimulus_contrast, whisker_motion_energy, wheel_speed, "
+        "right_paw_speed, left_paw_speed, co_smoothing, forecasting",
+    )
+    suite.add_argument(
+        "--seeds", nargs="+", type=int, metavar="N", help="seeds; those of the protocol by default"
+    )
+    suite.add_argument("--model", type=Path, help="saved model to fine-tune, instead of a new one")
+    suite.add_argument(
+        "--epochs", default=200, type=int, help="most passes over the trials of a new model"
+    )
+    suite.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    suite.add_argument(
+        "--ground-truth",
+        type=Path,
+        help="folder for the truth of the test trials; the predictions are then scored with it",
+    )
     return parser
 
 

@@ -1,4 +1,4 @@
-"""Command line: ``neuromask demo``, ``pretrain``, ``evaluate`` and ``compare``."""
+"""Command line: ``neuromask demo``, ``pretrain``, ``evaluate``, ``compare`` and ``benchmark``."""
 
 from __future__ import annotations
 
@@ -44,7 +44,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with warnings.catch_warnings():
             warnings.simplefilter("always", NeuromaskWarning)
             warnings.showwarning = lambda message, *_: print(f"note: {message}", file=sys.stderr)
-            run = {"demo": _demo, "pretrain": _pretrain, "evaluate": _evaluate, "compare": _compare}
+            run = {
+                "demo": _demo,
+                "pretrain": _pretrain,
+                "evaluate": _evaluate,
+                "compare": _compare,
+                "benchmark": _benchmark,
+            }
             run[options.command](options)
     except KeyboardInterrupt:
         print("neuromask: stopped", file=sys.stderr)
@@ -214,6 +220,34 @@ def _compare(options: argparse.Namespace) -> None:
         figure = plots.plot_paired(table, models=(name, names[0]))
         figure.savefig(options.out / f"{names[0]}_against_{name}.png".replace(" ", "_"), dpi=120)
     print(f"Wrote scores.csv and pictures into {options.out.resolve()}")
+
+
+def _benchmark(options: argparse.Namespace) -> None:
+    from .benchmark import score_submission, write_ground_truth, write_submission
+    from .persistence import load
+    from .pretrainer import MtMPretrainer
+
+    if options.model is None:
+        estimator = MtMPretrainer(max_epochs=options.epochs, device=options.device)
+    else:
+        estimator = load(options.model).set_params(device=options.device)
+    sessions = _read(options.files)
+    if options.ground_truth is not None:  # first, since it takes no time to fail
+        write_ground_truth(sessions, options.ground_truth, tasks=options.tasks)
+    submission = write_submission(
+        sessions,
+        options.out,
+        label=options.label,
+        tasks=options.tasks,
+        seeds=options.seeds,
+        estimator=estimator,
+        progress=print,
+    )
+    print(f"The submission is {submission}.")
+    if options.ground_truth is not None:
+        table = score_submission(submission, options.ground_truth)
+        scores = table[table["primary"]].groupby(["session", "task", "metric"])["score"]
+        print(scores.agg(["mean", "sem", "count"]).round(4).to_string())
 
 
 def _read(files: Sequence[str]) -> list[Session]:

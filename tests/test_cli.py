@@ -164,7 +164,7 @@ def test_the_module_is_the_command():
     assert done.stdout == f"neuromask {nm.__version__}\n"
 
 
-@pytest.mark.parametrize("command", ["demo", "pretrain", "evaluate"])
+@pytest.mark.parametrize("command", ["demo", "pretrain", "evaluate", "benchmark"])
 def test_each_command_shows_examples_and_defaults(command, capsys):
     with pytest.raises(SystemExit):
         main([command, "--help"])

@@ -67,6 +67,9 @@ ORDER = [
     "_pretrained",
     "decoder",
     "comparison",
+    "_benchmark_tasks",
+    "_benchmark_files",
+    "benchmark",
     "plots._axes",
     "plots.scores",
     "plots.behaviour",
@@ -195,6 +198,14 @@ def test_nwb_is_only_imported_by_its_data_source_and_inside_functions():
             if imported.split(".")[0] in ("pynwb", "hdmf", "h5py"):
                 assert name == "datasets.nwb", f"{path}:{line}"
                 assert line in later, f"{path}:{line}"
+
+
+def test_the_benchmarks_package_is_only_imported_by_one_module():
+    users = {name for name, path in modules() if '(f"ibl_bwb_eval' in path.read_text()}
+    assert users == {"_benchmark_files"}
+    for _, path in modules():
+        for imported, line in outside_imports(ast.parse(path.read_text())):
+            assert not imported.startswith("ibl_bwb_eval"), f"{path}:{line}"
 
 
 def test_nothing_loads_a_pickle_or_uses_global_chance():
