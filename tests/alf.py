@@ -87,17 +87,11 @@ def write_camera(alf, side, rate, rng, *, n_extra=0):
 
 def connect(root):
     """Index the tree and give a local ONE and the eid of each subject."""
-    import iblutil.io.hashfile
     from iblutil.io import parquet
     from one.alf.cache import make_parquet_db
     from one.api import One
 
-    usual = iblutil.io.hashfile.BUF_SIZE
-    iblutil.io.hashfile.BUF_SIZE = 2**16  # by default 256 MiB are allocated for each file
-    try:
-        make_parquet_db(root, hash_files=False)
-    finally:
-        iblutil.io.hashfile.BUF_SIZE = usual
+    make_parquet_db(root, hash_files=False)
     datasets, meta = parquet.load(root / "datasets.pqt")
     datasets["default_revision"] = True
     datasets["hash"] = None  # no hash, no check of it

@@ -200,7 +200,10 @@ TIMES, CLUSTERS = spikes(200)
 REFUSED = [
     ({"clusters": CLUSTERS[:-1]}, r"times has shape \(200,\), clusters \(199,\)"),
     ({"clusters": None}, "clusters is missing"),
-    ({"clusters": CLUSTERS * 1.0}, "clusters holds float64 values; expected whole numbers or text"),
+    (
+        {"clusters": CLUSTERS * 1.0},
+        "clusters holds float64 values; expected whole numbers or text. Use clusters.astype",
+    ),
     ({"times": [TIMES], "clusters": CLUSTERS}, "times holds one array for each of 1 clusters"),
     ({"times": (TIMES * 30_000).astype(int)}, "holds int64 values .* samples / 30_000"),
     ({"times": TIMES - 50}, r"times starts at -\d+.* expected seconds from the start"),

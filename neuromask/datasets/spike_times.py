@@ -15,9 +15,11 @@ from ..session import Session
 from .binning import bin_edges, bin_spikes, sample_signal
 from .report import Report
 
-__all__ = ["from_spike_times"]
+__all__ = ["NOT_LISTED", "from_spike_times"]
 
 CALLER = "from_spike_times"
+#: Why clusters are left out that a table of neurons does not have, in the report.
+NOT_LISTED = "not in the table of neurons"
 
 
 def from_spike_times(
@@ -107,7 +109,7 @@ def from_spike_times(
     table = _neurons_table(found, regions, neurons, last - first)
     report = Report()
     n_known = int(found.index.isin(table.index).sum())
-    report.dropped("neurons", "not in the table of neurons", len(found) - n_known, n_known)
+    report.dropped("neurons", NOT_LISTED, len(found) - n_known, n_known)
     table = _choose_neurons(table, min_rate, report)
     counts = bin_spikes(times, clusters, table.index.to_numpy(), events, edges)
     if not counts.any():
@@ -171,11 +173,14 @@ def _read_spikes(times: Any, clusters: Any) -> tuple[np.ndarray, np.ndarray]:
             )
         if clusters.dtype.kind not in "iuUOT":
             raise InvalidInputError(
-                f"{CALLER}: clusters holds {clusters.dtype} values; expected whole numbers or text."
+                f"{CALLER}: clusters holds {clusters.dtype} values; expected whole numbers or text. "
+                "Use clusters.astype(int)."
             )
         _check_times(times, "times")
     if not len(times):
-        raise InvalidInputError(f"{CALLER}: there is no spike; expected at least one.")
+        raise InvalidInputError(
+            f"{CALLER}: there is no spike; expected one or more. Check the file."
+        )
     return times, clusters
 
 

@@ -11,13 +11,13 @@ import pandas as pd
 from ..._errors import InvalidInputError, suggest
 from ...session import Session
 from ..report import Report
-from ..spike_times import from_spike_times
+from ..spike_times import NOT_LISTED, from_spike_times
 from ..trials import filter_trials, trials_within
 from .behaviour import camera_times, paw_speeds, trial_rules, trials_table, wheel_velocity
 from .files import SessionFiles, region_names
 from .units import Probe, merge_probes
 
-__all__ = ["CAMERAS", "SIGNALS", "read_session"]
+__all__ = ["SIGNALS", "read_session"]
 
 CALLER = "load_ibl"
 # Sorters from best to worst; the last is a collection without one.
@@ -70,21 +70,25 @@ def read_session(
     recording = (float(times[0]), float(times[-1]))
     rules |= trials_within(trials[align].to_numpy(float), np.asarray(edges), recording, align)
     trials = filter_trials(trials, rules, report, caller=CALLER)
-    session = from_spike_times(
-        times,
-        clusters,
-        events=trials[align].to_numpy(float),
-        window=(edges[0], edges[-1]),
-        bin_width=bin_width,
-        neurons=units,
-        trials=trials,
-        signals=_read_signals(files, signals, len(trials), report),
-        min_rate=min_rate,
-        session_id=eid,
-        subject=files.subject,
-    )
+    behaviour = _read_signals(files, signals, len(trials), report)
+    try:
+        session = from_spike_times(
+            times,
+            clusters,
+            events=trials[align].to_numpy(float),
+            window=(edges[0], edges[-1]),
+            bin_width=bin_width,
+            neurons=units,
+            trials=trials,
+            signals=behaviour,
+            min_rate=min_rate,
+            session_id=eid,
+            subject=files.subject,
+        )
+    except InvalidInputError as error:
+        raise InvalidInputError(f"{CALLER}: session {eid}: {error}") from error
     # Units below the threshold are in the report already, as what they are.
-    found = session.report[session.report["reason"] != "not in the table of neurons"]
+    found = session.report[session.report["reason"] != NOT_LISTED]
     session.report = pd.concat([report.table(), found], ignore_index=True)
     return session
 
@@ -96,7 +100,7 @@ def _read_probes(files: SessionFiles, report: Report) -> list[Probe]:
     if not names:
         raise InvalidInputError(
             f"{CALLER}: session {files.eid} has no sorted spikes (alf/probe*/spikes.times). It has: "
-            f"{', '.join(files.names) or 'nothing'}."
+            f"{', '.join(files.names) or 'nothing'}. Choose another session or revision."
         )
     probes, unplaced = [], 0
     for name in names:
@@ -148,7 +152,9 @@ def _after_start(
     kept = np.isfinite(times) & (times >= 0)
     report.dropped("spikes", "no time, or before the start", (~kept).sum(), kept.sum())
     if not kept.any():
-        raise InvalidInputError(f"{CALLER}: there is no spike after the start of the recording.")
+        raise InvalidInputError(
+            f"{CALLER}: there is no spike after the start of the recording. Pin another revision."
+        )
     return (times, clusters) if kept.all() else (times[kept], clusters[kept])
 
 
@@ -173,12 +179,13 @@ def _read_trials(files: SessionFiles) -> pd.DataFrame:
     collections = files.collections("*trials.*")
     if not collections:
         raise InvalidInputError(
-            f"{CALLER}: session {files.eid} has no trials. It has: {', '.join(files.names)}."
+            f"{CALLER}: session {files.eid} has no trials. It has: {', '.join(files.names)}. "
+            "Choose another session or revision."
         )
     if len(collections) > 1:
         raise InvalidInputError(
-            f"{CALLER}: session {files.eid} has trials in {collections}; expected one collection, as "
-            "several tasks were run."
+            f"{CALLER}: session {files.eid} has trials of several tasks, in {collections}; expected "
+            "one. Read the task's events yourself and use from_spike_times."
         )
     return trials_table(files.read_all("trials", collections[0]))
 

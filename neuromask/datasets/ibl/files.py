@@ -140,7 +140,8 @@ class SessionFiles:
         if values is None:
             raise InvalidInputError(
                 f"{CALLER}: session {self.eid} has no {name}.{attribute} in {collection!r} up to "
-                f"revision {self.revision}. It has: {', '.join(self.names)}."
+                f"revision {self.revision}. It has: {', '.join(self.names)}. Choose another session "
+                "or revision."
             )
         return values
 

@@ -121,9 +121,9 @@ def load_ibl(
     Returns
     -------
     Session or list of Session
-        `neurons` has probe, probe_cluster, label, depth (µm), uuid, x, y, z (µm), atlas_id and
-        firing_rate; `trials` all columns of the database's, and contrast (positive on the right),
-        block and reward.
+        `neurons` has cluster (numbered over all probes), probe, probe_cluster, label, depth (µm),
+        uuid, x, y, z (µm), atlas_id, region and firing_rate (Hz); `trials` all columns of the
+        database's, and contrast (positive on the right), block and reward.
 
     Raises
     ------
