@@ -144,9 +144,6 @@ class _Supervised:
         loss = float(self._loss(self.validation, rows, self.outputs(self.validation)))
         return -loss, {"val_loss": loss}
 
-    def settle(self) -> None:
-        """Keep nothing but the weights."""
-
     @torch.no_grad()
     def outputs(self, trials: _LabelledTrials) -> Tensor:
         """Return the outputs of all trials, nothing hidden but what is hidden always."""

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ._batching import MaskedTrials, SessionTensors, mask_trials, mixed_batches
 from ._random import RandomStreams
-from ._starts import Starts
+from ._starts import Newcomers, Starts
 from ._training import TrainingConfig, autocast
 from .schemes import SchemeSampler
 
@@ -42,8 +42,8 @@ class MaskedPrediction:
         Probability of hiding a whole neuron or region beside what a scheme hides.
     balanced : bool, default=False
         Whether every session gives an epoch as many trials, or each trial comes once.
-    starts : Starts, optional
-        What sessions start from, where the model has an encoder of neurons.
+    starts : Newcomers or Starts, optional
+        Weights of sessions that are, or count as, new to an encoder of neurons.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class MaskedPrediction:
         neuron_dropout: float = 0.0,
         region_dropout: float = 0.0,
         balanced: bool = False,
-        starts: Starts | None = None,
+        starts: Newcomers | Starts | None = None,
     ) -> None:
         self.model = model
         self.training = training
@@ -90,11 +90,6 @@ class MaskedPrediction:
             totals.add(part, rates, None)
         return totals.mean_loss()
 
-    def settle(self) -> None:
-        """Let the sessions' kept starts follow the encoder."""
-        if self.starts is not None:
-            self.starts.refresh()
-
     def _masked(self, i: int, trials: Tensor) -> MaskedTrials:
         starts = self.starts
         weights = None if starts is None else starts.weights(i, trials, self.dropout)
@@ -119,7 +114,6 @@ class MaskedPrediction:
         """
         if not self.validation:
             return None
-        self.settle()
         sampler, device = self.sampler, self.device
         generator = self.streams.torch("validation", device.type)
         totals = _Totals.zeros(len(sampler.schemes), device)
@@ -155,10 +149,11 @@ class _Totals:
         return cls(*(torch.zeros(n_schemes, device=device) for _ in range(4)))
 
     def add(self, masked: MaskedTrials, log_rates: Tensor, null_log_rates: Tensor | None) -> None:
-        target, counts, scheme = masked.target, masked.counts, masked.group.scheme
+        counts, scheme = masked.counts, masked.group.scheme
+        target = masked.target.to(counts.dtype)
         loss = (log_rates.exp() - counts * log_rates) * target
         self.loss = self.loss.index_add(0, scheme, loss.sum((1, 2)))
-        self.entries = self.entries.index_add(0, scheme, target.sum((1, 2)).float())
+        self.entries = self.entries.index_add(0, scheme, target.sum((1, 2)))
         if null_log_rates is not None:
             null = (null_log_rates.exp() - counts * null_log_rates) * target
             self.null_loss = self.null_loss.index_add(0, scheme, null.sum((1, 2)))

@@ -1,4 +1,4 @@
-"""What the sessions of a batch start from, where the backbone has an encoder of neurons."""
+"""Weights of sessions that are new to a backbone with an encoder of neurons."""
 
 from __future__ import annotations
 
@@ -12,12 +12,54 @@ from ._batching import SessionTensors
 from .nn.calibration import Calibration, Calibrator
 from .nn.stitching import Weights
 
-__all__ = ["NEW_SHARE", "Starts", "start_session"]
+__all__ = ["NEW_SHARE", "Newcomers", "Starts", "start_session"]
 
 # Share of the sessions that are new in an epoch of pretraining, and the range of the share of their
 # trials that calibrates them.
-NEW_SHARE = 0.4
+NEW_SHARE = 0.2
 CALIBRATION = (0.3, 0.8)
+
+
+class Newcomers:
+    """In pretraining, lets some sessions of each epoch count as new.
+
+    They have nothing but what the encoder infers from a share of their trials, and train on the
+    others, so that encoder and trunk learn to serve sessions that they have never seen. In other
+    epochs a session has its own weights, which start from chance and owe the encoder nothing: a
+    start that moves with the encoder would slow both.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Backbone with an encoder.
+    sessions : sequence of SessionTensors
+        Training trials.
+    """
+
+    def __init__(self, model: nn.Module, sessions: Sequence[SessionTensors]) -> None:
+        self.model = model
+        self.sessions = sessions
+        self.drawn: dict[int, Calibration] = {}
+
+    def draw(self, generator: np.random.Generator) -> list[np.ndarray]:
+        """Draw the new sessions of an epoch; return the trials of each session to train on."""
+        self.drawn = {}
+        trials = []
+        for i, session in enumerate(self.sessions):
+            n_trials = len(session.counts)
+            order = generator.permutation(n_trials)
+            n_calibration = int(n_trials * generator.uniform(*CALIBRATION))
+            if generator.random() < NEW_SHARE and 0 < n_calibration < n_trials:
+                rows = torch.as_tensor(np.sort(order[:n_calibration]))
+                counts = session.counts[rows.to(session.counts.device)]
+                self.drawn[i] = self.model.calibrator(counts, session.names).whole()
+                order = order[n_calibration:]
+            trials.append(order)
+        return trials
+
+    def weights(self, i: int, trials: Tensor, dropout: torch.Generator) -> Weights | None:
+        """Return the weights of a session if it is new, or None for its own."""
+        return self.model.encoder(self.drawn[i], generator=dropout) if i in self.drawn else None
 
 
 @torch.no_grad()
@@ -29,61 +71,32 @@ def start_session(model: nn.Module, session: SessionTensors) -> Calibrator:
 
 
 class Starts:
-    """Gives each session of a batch weights inferred without looking at the batch's own activity.
+    """In fine-tuning, infers what sessions start from without looking at a batch's own activity.
 
-    A session adds what it has learned to what the encoder infers from correlations and mean
-    responses in all its trials but those of the batch: an inference from the very trials that it is
-    judged on would look better than it is, and be trusted too much. Mean rates, and the factors
-    that loadings refer to, stay those of all training trials. In pretraining some sessions are new in each epoch: they have nothing
-    but the inference, from a share of their trials, and train on the others. They alone train the
-    encoder, which so learns how far the correlations of few trials can be trusted.
+    A session adds what it learns to what the encoder infers from correlations and mean responses in
+    all its trials but those of the batch: an inference from the very trials that it is judged on
+    would look better than it is, and be trusted too much. Mean rates, and the factors that loadings
+    refer to, stay those of all training trials.
 
     Parameters
     ----------
     model : nn.Module
-        Backbone with an encoder.
+        Backbone with an encoder, which stays as it is.
     sessions : sequence of SessionTensors
-        Training trials.
-    new_share : float, default=0.4
-        Probability that a session is new in an epoch.
+        Training trials of sessions that the backbone has just met.
     """
 
-    def __init__(
-        self, model: nn.Module, sessions: Sequence[SessionTensors], *, new_share: float = NEW_SHARE
-    ) -> None:
+    def __init__(self, model: nn.Module, sessions: Sequence[SessionTensors]) -> None:
         self.model = model
         self.sessions = sessions
-        self.new_share = new_share
         self.calibrators = [start_session(model, session) for session in sessions]
-        self.drawn: dict[int, Calibration] = {}
 
     def draw(self, generator: np.random.Generator) -> list[np.ndarray]:
-        """Draw the new sessions of an epoch; return the trials of each session to train on."""
-        self.drawn = {}
-        trials = []
-        for i, session in enumerate(self.sessions):
-            n_trials = len(session.counts)
-            order = generator.permutation(n_trials)
-            n_calibration = int(n_trials * generator.uniform(*CALIBRATION))
-            if generator.random() < self.new_share and 0 < n_calibration < n_trials:
-                rows = torch.as_tensor(np.sort(order[:n_calibration]))
-                counts = session.counts[rows.to(session.counts.device)]
-                self.drawn[i] = self.model.calibrator(counts, session.names).whole()
-                order = order[n_calibration:]
-            trials.append(order)
-        return trials
-
-    def refresh(self) -> None:
-        """Let the sessions' kept starts follow the encoder."""
-        for session, calibrator in zip(self.sessions, self.calibrators, strict=True):
-            with torch.no_grad():
-                inferred = self.model.encoder(calibrator.whole())
-            self.model.stitch(session.session_id).start_from(inferred)
+        """Return the trials of each session to train on, which are all of them."""
+        return [np.arange(len(session.counts)) for session in self.sessions]
 
     def weights(self, i: int, trials: Tensor, dropout: torch.Generator) -> Weights:
         """Return the weights of a session for some of its trials."""
-        if i in self.drawn:
-            return self.model.encoder(self.drawn[i], generator=dropout)
         with torch.no_grad():
             inferred = self.model.encoder(self.calibrators[i].without(trials))
         return self.model.stitch(self.sessions[i].session_id).weights(inferred)

@@ -89,9 +89,6 @@ class Objective(Protocol):
     def validate(self) -> tuple[float, dict[str, float]] | None:
         """Return a score, larger is better, and entries of the history; None without trials."""
 
-    def settle(self) -> None:
-        """Make what the network keeps for later follow its last weights, where those are kept."""
-
 
 def train(
     model: nn.Module,
@@ -158,8 +155,6 @@ def train(
             stacklevel=2,
         )
     best.restore(model)
-    if not best.state:
-        objective.settle()
     return pd.DataFrame(history)
 
 

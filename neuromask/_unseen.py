@@ -29,7 +29,7 @@ from ._recordings import (
     split_trials,
     table_exclusions,
 )
-from ._starts import NEW_SHARE, Starts, start_session
+from ._starts import Newcomers, Starts, start_session
 from ._training import TrainingConfig, resolve_device, resolve_precision
 from ._validation import check_choice, check_fraction, check_positive_int
 from .schemes import Scheme, SchemeSampler
@@ -174,8 +174,9 @@ class Adapting(ModelHolder):
             device_tensors(part, self.ignore_regions, device) for part in (recordings, held_out)
         )
         new.model_.to(device)
+        starts = Starts(new.model_, training) if new.model_.config.encode else None
         objective = self._objective(
-            new.model_, training, validation, self.schemes_, config, streams, new_share=0.0
+            new.model_, training, validation, self.schemes_, config, streams, starts
         )
         with fit_progress(self.verbose, max_epochs) as on_epoch:
             new.history_ = adapt(
@@ -249,11 +250,9 @@ class Adapting(ModelHolder):
         schemes: tuple[Scheme, ...],
         config: TrainingConfig,
         streams: RandomStreams,
-        *,
-        new_share: float = NEW_SHARE,
+        starts: Newcomers | Starts | None,
     ) -> MaskedPrediction:
         """Make what is learned of sessions that the backbone has stitches for."""
-        starts = Starts(model, training, new_share=new_share) if model.config.encode else None
         return MaskedPrediction(
             model,
             training,

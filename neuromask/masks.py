@@ -53,7 +53,7 @@ class Mask(NamedTuple):
 
 def apply_mask(counts: Tensor, hidden: Tensor) -> Tensor:
     """Return the counts with hidden entries set to zero; the input is left as it was."""
-    return counts.masked_fill(hidden, 0)
+    return counts * ~hidden
 
 
 def eligible_regions(regions: Tensor, *, min_neurons: int = 1) -> Tensor:

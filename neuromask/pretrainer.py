@@ -25,6 +25,7 @@ from ._recordings import (
     region_members,
     table_exclusions,
 )
+from ._starts import Newcomers
 from ._training import resolve_device, train
 from ._unseen import Adapting
 from .evaluation import evaluate, summarise
@@ -250,7 +251,10 @@ class MtMPretrainer(Adapting, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
             device_tensors(part, self.ignore_regions, device) for part in (recordings, held_out)
         )
         model = self._initial_model(recordings, schemes, streams.torch("init")).to(device)
-        objective = self._objective(model, training, validation, schemes, config, streams)
+        newcomers = Newcomers(model, training) if model.config.encode else None
+        objective = self._objective(
+            model, training, validation, schemes, config, streams, newcomers
+        )
         with fit_progress(self.verbose, self.max_epochs) as on_epoch:
             history = train(model, objective, config, streams, on_epoch=on_epoch)
         self.model_ = model

@@ -110,14 +110,15 @@ def test_without_an_encoder_a_new_session_starts_from_chance(pre, sessions):
     assert new.evaluate(sessions[3])["session"].unique().tolist() == ["sim-3"]
 
 
-def test_sessions_keep_what_the_trained_encoder_infers(sessions):
-    options = TINY | {"validation_fraction": 0.0, "learning_rate": 0.01}
-    pre = nm.MtMPretrainer(**options).fit(sessions[:2])
-    for session in sessions[:2]:
-        calibrator = pre.model_.calibrator(torch.as_tensor(session.counts), session.regions)
-        inferred = pre.model_.encoder(calibrator.whole())
-        start = pre.model_.stitch(session.session_id).start_read_in
-        torch.testing.assert_close(start, inferred.read_in.detach())
+def test_a_session_met_later_starts_from_what_the_encoder_infers(many, sessions, tmp_path):
+    new = many.calibrate(sessions[3])
+    assert [stitch.has_start for stitch in new.model_.stitches] == [False] * 3 + [True]
+    calibrator = new.model_.calibrator(torch.as_tensor(sessions[3].counts), sessions[3].regions)
+    inferred = new.model_.encoder(calibrator.whole()).read_in.detach()
+    torch.testing.assert_close(new.model_.stitch("sim-3").weights().read_in.detach(), inferred)
+    loaded = nm.load(new.save(tmp_path / "model"))
+    for session in sessions:
+        np.testing.assert_array_equal(loaded.predict(session), new.predict(session))
 
 
 def test_without_validation_the_last_weights_of_finetuning_are_kept(sessions):

@@ -69,7 +69,7 @@ class NDT1Config:
     prompted : bool
         Whether each scheme has a prompt and gates of its own, or all share them.
     encode : bool
-        Whether sessions start from what a :class:`NeuronEncoder` infers.
+        Whether there is a :class:`NeuronEncoder`, for sessions that are met later.
     region_names : tuple of str
         Regions that have an embedding.
     """
@@ -166,9 +166,7 @@ class NDT1(nn.Module):
 
     def add_session(self, statistics: SessionStatistics, generator: torch.Generator) -> Stitch:
         """Give a session a stitch, which knows nothing yet."""
-        stitch = Stitch(
-            statistics, **self.sizes, generator=generator, encoded=self.config.encode
-        ).to(self.unseen.device)
+        stitch = Stitch(statistics, **self.sizes, generator=generator).to(self.unseen.device)
         self.session_index[statistics.session_id] = len(self.stitches)
         self.stitches.append(stitch)
         return stitch
@@ -234,8 +232,7 @@ class NDT1(nn.Module):
         patches = self._patches(group.session_id)
         n_trials, n_time, _ = group.counts.shape
         inputs = weights.standardise(group)
-        seen = ~group.hidden.all(2)  # (trials, time)
-        averaging = self.smooth.averaging(seen, group.causal)
+        averaging = self.smooth.averaging(group.seen, group.causal)
         tokens = torch.stack(
             [self._tokens(inputs, group, weights, averaging, p, len(patches)) for p in patches], 2
         )  # (trials, time, patches, dim)
@@ -246,11 +243,11 @@ class NDT1(nn.Module):
         special = torch.stack([weights.embedding.expand(n_trials, -1), self.prompts[prompt]], 1)
         times = torch.arange(n_time, device=tokens.device).repeat_interleave(len(patches))
         # The logarithm of population activity predicts log-rates, also where it bursts.
-        linear = weights.read_linear(inputs, group, seen)
+        linear = weights.read_linear(inputs, group)
         lagged = average(averaging, linear)  # (trials, lags, time, n_linear)
         smoothed = torch.asinh(torch.einsum("bktf,kf->btf", lagged, self.lag_weights))
         smoothed = smoothed * self.gates[prompt, None]  # (trials, time, n_linear)
-        own = average(self.history.averaging(seen, group.causal), inputs)
+        own = average(self.history.averaging(group.seen, group.causal), inputs)
         tokens = torch.cat([special, tokens], 1)
         return _ReadIn(
             weights, patches, tokens, F.pad(times, (N_SPECIAL, 0), value=SPECIAL), smoothed, own
@@ -266,16 +263,13 @@ class NDT1(nn.Module):
         n_patches: int,
     ) -> Tensor:
         """Turn standardised counts of a patch's neurons into its tokens (trials, time, dim)."""
-        hidden, read_in = group.hidden, weights.read_in
+        seen, read_in = group.seen, weights.read_in
         if n_patches > 1:
-            inputs, hidden, read_in = (
-                inputs[:, :, neurons],
-                hidden[:, :, neurons],
-                read_in[:, neurons],
-            )
+            seen = group.visible[:, :, neurons].amax(2) > 0
+            inputs, read_in = inputs[:, :, neurons], read_in[:, neurons]
         tokens = self.to_token(F.softsign(F.linear(inputs, read_in, weights.bias)))
         tokens = tokens + self.mix_smoothed(average(averaging, tokens)[:, 0])
-        return tokens + hidden.all(2)[..., None] * self.unseen
+        return tokens + ~seen[..., None] * self.unseen
 
     def _trunk(
         self, read: Sequence[_ReadIn], causal: Tensor, generator: torch.Generator | None

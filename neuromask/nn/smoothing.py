@@ -61,4 +61,6 @@ class KernelBank(nn.Module):
 
 def average(averaging: Tensor, x: Tensor) -> Tensor:
     """Average x (trials, time, features) by each kernel, to (trials, kernels, time, features)."""
-    return averaging.to(x.dtype) @ x[:, None]
+    n_kernels = averaging.shape[1]
+    flat = averaging.to(x.dtype).flatten(1, 2) @ x  # one product a trial, without copies of x
+    return flat.unflatten(1, (n_kernels, -1))

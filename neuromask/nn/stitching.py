@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -101,9 +102,9 @@ class Weights(NamedTuple):
 
     def standardise(self, group: TrialGroup) -> Tensor:
         """Return z-scored counts, zero where hidden."""
-        return ((group.counts - self.mean) / self.scale).masked_fill(group.hidden, 0)
+        return (group.counts - self.mean) / self.scale * group.visible
 
-    def read_linear(self, inputs: Tensor, group: TrialGroup, seen: Tensor) -> Tensor:
+    def read_linear(self, inputs: Tensor, group: TrialGroup) -> Tensor:
         """Read the linear path's features out of standardised counts.
 
         Features are factors that counts depend on, ``x = E f + noise``, with `evidence` E and a
@@ -117,8 +118,6 @@ class Weights(NamedTuple):
             Standardised counts, zero where hidden.
         group : TrialGroup
             Says what is hidden.
-        seen : Tensor of bool, (trials, time)
-            Bins in which some neuron is visible.
 
         Returns
         -------
@@ -129,7 +128,7 @@ class Weights(NamedTuple):
             return linear
         evidence = self.evidence.float()
         with torch.autocast(evidence.device.type, enabled=False):
-            visible = (~group.hidden).sum(1) / seen.sum(1, keepdim=True).clamp_min(1)
+            visible = group.visible.sum(1) / group.seen.sum(1, keepdim=True).clamp_min(1)
             identity = torch.eye(evidence.shape[1], device=evidence.device)
             known = torch.einsum("bn,nf,ng->bfg", visible, evidence, evidence)
             correction = torch.linalg.solve(
@@ -167,7 +166,8 @@ class Weights(NamedTuple):
                 for i, neurons in enumerate(patches)
             ]
             change = torch.cat(parts, -1)[..., torch.cat(list(patches)).argsort()]
-        change = change + torch.einsum("bhtn,hn->btn", own, self.history)
+        for average, weight in zip(own.unbind(1), self.history, strict=True):
+            change = torch.addcmul(change, average, weight.to(change.dtype))
         bounded = MAX_LOG_CHANGE * torch.tanh(change.float() / MAX_LOG_CHANGE)
         return bounded + self.base
 
@@ -199,6 +199,16 @@ class TrialGroup:
     causal: Tensor
     weights: Weights | None = None
 
+    @cached_property
+    def visible(self) -> Tensor:
+        """1 where the network may look and 0 where entries are hidden, (trials, time, neurons)."""
+        return (~self.hidden).to(self.counts.dtype)
+
+    @cached_property
+    def seen(self) -> Tensor:
+        """Bins in which some neuron is visible, (trials, time)."""
+        return self.visible.amax(2) > 0
+
 
 class State(NamedTuple):
     """What a backbone makes of one group of trials.
@@ -218,9 +228,9 @@ class State(NamedTuple):
 class Stitch(nn.Module):
     """One session's weights: those it learns, added to those it starts from.
 
-    Without an encoder of neurons a session starts from chance. With one it starts from what the
-    encoder infers, kept in buffers, and learns the difference, so that weight decay pulls it
-    towards what neurons like its own are like, and not towards nothing.
+    A session that a model is fitted on starts from chance. One that it meets later may start from
+    what an encoder of neurons infers, kept in buffers, and learns the difference, so that weight
+    decay pulls it towards what neurons like its own are like, and not towards nothing.
 
     Counts are standardised, so that a hidden neuron reads as an average one, not as a silent one.
     The read-out starts at each neuron's mean rate.
@@ -236,7 +246,6 @@ class Stitch(nn.Module):
         n_history: int,
         dim: int,
         generator: torch.Generator,
-        encoded: bool = False,
     ) -> None:
         super().__init__()
         n_neurons = len(statistics.mean)
@@ -249,13 +258,7 @@ class Stitch(nn.Module):
         self.base = nn.Parameter(mean.clamp_min(RATE_FLOOR).log())
         self.history = nn.Parameter(torch.zeros(n_history, n_neurons))
         self.embedding = parameter(dim, generator=generator, std=0.02)
-        self.encoded = encoded
-        if encoded:
-            for name, own in self._own().items():
-                with torch.no_grad():
-                    own.zero_()
-                self.register_buffer(f"start_{name}", torch.zeros_like(own))
-            self.register_buffer("evidence", torch.zeros(n_neurons, n_linear))
+        self.has_start = False
 
     def _own(self) -> dict[str, Tensor]:
         """Return the learned weights that an encoder has a say in, by their names in `Weights`."""
@@ -269,19 +272,34 @@ class Stitch(nn.Module):
         }
 
     @torch.no_grad()
+    def make_start(self) -> None:
+        """Give up the weights from chance, and make room for others to start from."""
+        self.has_start = True
+        for name, own in self._own().items():
+            own.zero_()
+            self.register_buffer(f"start_{name}", torch.zeros_like(own))
+        self.register_buffer("evidence", torch.zeros_like(self.linear_in.weight.T))
+
+    @torch.no_grad()
     def start_from(self, inferred: Weights) -> None:
-        """Keep what an encoder infers as the weights to start from."""
+        """Start from what an encoder infers."""
+        self.make_start()
         for name in self._own():
             getattr(self, f"start_{name}").copy_(getattr(inferred, name))
         self.evidence.copy_(inferred.evidence)
 
+    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *rest: Any) -> None:
+        if f"{prefix}evidence" in state_dict:
+            self.make_start()
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+
     def weights(self, inferred: Weights | None = None) -> Weights:
-        """Return what was learned, added to `inferred` or else to what the session starts from."""
+        """Return what was learned, added to `inferred` or else to what the session started from."""
         own, evidence = self._own(), None
         if inferred is not None:
             own = {name: value + getattr(inferred, name) for name, value in own.items()}
             evidence = inferred.evidence
-        elif self.encoded:
+        elif self.has_start:
             own = {name: value + getattr(self, f"start_{name}") for name, value in own.items()}
             evidence = self.evidence
         return Weights(mean=self.mean, scale=self.scale, base=self.base, evidence=evidence, **own)
