@@ -12,11 +12,11 @@ from ._batching import SessionTensors
 from .nn.calibration import Calibration, Calibrator
 from .nn.stitching import Weights
 
-__all__ = ["NEW_SHARE", "Newcomers", "Starts", "start_session"]
+__all__ = ["Newcomers", "Starts", "start_session"]
 
-# Share of the sessions that are new in an epoch of pretraining, and the range of the share of their
-# trials that calibrates them.
-NEW_SHARE = 0.2
+# About one session is new in an epoch of pretraining, within these bounds on a session's chance of
+# being new; and the range of the share of its trials that calibrates it.
+NEW_SHARE = (0.1, 0.25)
 CALIBRATION = (0.3, 0.8)
 
 
@@ -39,6 +39,7 @@ class Newcomers:
     def __init__(self, model: nn.Module, sessions: Sequence[SessionTensors]) -> None:
         self.model = model
         self.sessions = sessions
+        self.share = float(np.clip(1 / len(sessions), *NEW_SHARE))
         self.drawn: dict[int, Calibration] = {}
 
     def draw(self, generator: np.random.Generator) -> list[np.ndarray]:
@@ -49,7 +50,7 @@ class Newcomers:
             n_trials = len(session.counts)
             order = generator.permutation(n_trials)
             n_calibration = int(n_trials * generator.uniform(*CALIBRATION))
-            if generator.random() < NEW_SHARE and 0 < n_calibration < n_trials:
+            if generator.random() < self.share and 0 < n_calibration < n_trials:
                 rows = torch.as_tensor(np.sort(order[:n_calibration]))
                 counts = session.counts[rows.to(session.counts.device)]
                 self.drawn[i] = self.model.calibrator(counts, session.names).whole()
