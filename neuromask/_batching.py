@@ -121,15 +121,16 @@ def mixed_batches(
 ) -> Iterator[list[tuple[int, np.ndarray]]]:
     """Cut the trials of all sessions, shuffled, into batches that mix sessions.
 
-    A batch takes a few trials of each of `SESSIONS_PER_BATCH` sessions: enough sessions for the
-    shared weights, and enough trials of each for its own.
+    A batch takes up to `batch_size` trials of each of `SESSIONS_PER_BATCH` sessions, so that a
+    session's own weights take as many steps as if it were alone: with fewer trials at a time, and
+    more steps, they overfit before the shared weights have learned.
 
     Parameters
     ----------
     trials : sequence of ndarray of int
         Trials of each session.
     batch_size : int
-        Trials in a batch, give or take those that do not divide evenly.
+        Most trials of a session in a batch.
     generator : numpy.random.Generator
         Source of the order.
     balanced : bool, default=False
@@ -143,7 +144,6 @@ def mixed_batches(
     """
     share = round(sum(map(len, trials)) / len(trials))
     n_mixed = min(SESSIONS_PER_BATCH, len(trials))
-    size = max(1, batch_size // n_mixed)
     parts = []
     for i, own in enumerate(trials):
         order = generator.permutation(own)
@@ -151,7 +151,7 @@ def mixed_batches(
             order = np.concatenate([order, generator.permutation(own)])
         order = order[:share] if balanced else order
         if len(order):
-            parts += [(i, part) for part in np.array_split(order, -(-len(order) // size))]
+            parts += [(i, part) for part in np.array_split(order, -(-len(order) // batch_size))]
     if len(trials) > 1:
         parts = [parts[i] for i in generator.permutation(len(parts))]
     for start in range(0, len(parts), n_mixed):

@@ -37,7 +37,7 @@ class TrainingConfig:
     learning_rate, weight_decay : float
         Peak rate and decay of AdamW; the decay applies to the weights of linear layers alone.
     batch_size : int
-        Most trials in a batch.
+        Most trials of a session in a batch.
     max_epochs : int
         Passes over the trials; the schedule spans all of them.
     n_iter_no_change : int

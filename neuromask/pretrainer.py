@@ -86,7 +86,7 @@ class MtMPretrainer(Adapting, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
     weight_decay : float, default=0.3
         Decay of the weights of linear layers.
     batch_size : int, default=32
-        Most trials in a batch.
+        Most trials of a session in a batch; a batch mixes up to four sessions.
     max_epochs : int, default=200
         Most passes over the trials.
     n_iter_no_change : int, default=60

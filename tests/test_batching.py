@@ -17,7 +17,7 @@ def test_every_trial_comes_once_an_epoch(sizes, batch_size, seed):
     batches = list(mixed_batches(trials, batch_size, np.random.default_rng(seed)))
     seen = sorted((i, int(t)) for batch in batches for i, rows in batch for t in rows)
     assert seen == [(i, t) for i, n in enumerate(sizes) for t in range(n)]
-    most = max(batch_size, min(SESSIONS_PER_BATCH, len(sizes)))
+    most = batch_size * min(SESSIONS_PER_BATCH, len(sizes))
     assert max(sum(len(rows) for _, rows in batch) for batch in batches) <= most
 
 
