@@ -134,6 +134,17 @@ def test_new_sessions_never_train_on_the_trials_that_calibrate_them():
     assert seen == {(i, new) for i in range(3) for new in (True, False)}
 
 
+@pytest.mark.parametrize(("n_sessions", "expected"), [(2, 0.5), (6, 1.0), (15, 1.5)])
+def test_about_one_session_an_epoch_is_new(n_sessions, expected):
+    newcomers = Newcomers(*sessions_of_a_backbone(n_sessions))
+    rng = np.random.default_rng(0)
+    drawn = []
+    for _ in range(200):
+        newcomers.draw(rng)
+        drawn.append(len(newcomers.drawn))
+    assert np.mean(drawn) == pytest.approx(expected, abs=0.25)
+
+
 def test_only_new_sessions_train_the_encoder():
     model, tensors = sessions_of_a_backbone()
     newcomers = Newcomers(model, tensors)
