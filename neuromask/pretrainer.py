@@ -89,7 +89,7 @@ class MtMPretrainer(Adapting, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         Most trials of a session in a batch; a batch mixes up to four sessions.
     max_epochs : int, default=200
         Most passes over the trials.
-    n_iter_no_change : int, default=100
+    n_iter_no_change : int, default=60
         Epochs without a better validation score after which training stops.
     validation_fraction : float, default=0.1
         Share of the trials set aside to choose the best weights, where `X_val` is not given; 0
@@ -163,7 +163,7 @@ class MtMPretrainer(Adapting, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         weight_decay: float = 0.3,
         batch_size: int = 32,
         max_epochs: int = 200,
-        n_iter_no_change: int = 100,
+        n_iter_no_change: int = 60,
         validation_fraction: float = 0.1,
         pooling: str = "mean",
         regions: Any = None,
