@@ -251,7 +251,7 @@ def read_linear(hidden):
     nothing = torch.zeros(0)
     weights = Weights(*[nothing] * 9)._replace(linear_in=posterior, evidence=evidence)
     group = TrialGroup("s", x, hidden, torch.zeros(2), torch.zeros(2))
-    return weights.read_linear(x.masked_fill(hidden, 0), group, ~hidden.all(2)), x, evidence
+    return weights.read_linear(x.masked_fill(hidden, 0), group), x, evidence
 
 
 def test_factors_are_the_posterior_mean_given_the_visible_neurons():
