@@ -26,6 +26,8 @@ VALIDATION_TRIALS = 256
 class MaskedPrediction:
     """Poisson loss of hidden counts, averaged within each scheme and then over schemes.
 
+    To it comes the prior of read-outs, weighed against the counts of all training trials.
+
     Parameters
     ----------
     model : nn.Module
@@ -88,7 +90,18 @@ class MaskedPrediction:
         totals = _Totals.zeros(len(self.sampler.schemes), self.device)
         for part, rates in zip(masked, log_rates, strict=True):
             totals.add(part, rates, None)
-        return totals.mean_loss()
+        return totals.mean_loss() + self.prior(batch)
+
+    def prior(self, batch: Sequence[tuple[int, np.ndarray]]) -> Tensor:
+        """Return the read-outs' prior, per entry: an epoch counts it once, as it does each trial."""
+        cost, n_entries = torch.zeros((), device=self.device), 0
+        for i, rows in batch:
+            counts = self.training[i].counts
+            n_entries += len(rows) * counts[0].numel()
+            if self.starts is None or self.starts.learns(i):
+                stitch = self.model.stitch(self.training[i].session_id)
+                cost = cost + stitch.prior() * (len(rows) / len(counts))
+        return cost / n_entries
 
     def _masked(self, i: int, trials: Tensor) -> MaskedTrials:
         starts = self.starts

@@ -58,6 +58,10 @@ class Newcomers:
             trials.append(order)
         return trials
 
+    def learns(self, i: int) -> bool:
+        """Say whether a session learns weights of its own in this epoch."""
+        return i not in self.drawn
+
     def weights(self, i: int, trials: Tensor, dropout: torch.Generator) -> Weights | None:
         """Return the weights of a session if it is new, or None for its own."""
         return self.model.encoder(self.drawn[i], generator=dropout) if i in self.drawn else None
@@ -95,6 +99,10 @@ class Starts:
     def draw(self, generator: np.random.Generator) -> list[np.ndarray]:
         """Return the trials of each session to train on, which are all of them."""
         return [np.arange(len(session.counts)) for session in self.sessions]
+
+    def learns(self, i: int) -> bool:
+        """Say whether a session learns weights of its own, which they all do."""
+        return True
 
     def weights(self, i: int, trials: Tensor, dropout: torch.Generator) -> Weights:
         """Return the weights of a session for some of its trials."""

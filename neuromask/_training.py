@@ -35,7 +35,8 @@ class TrainingConfig:
     Attributes
     ----------
     learning_rate, weight_decay : float
-        Peak rate and decay of AdamW; the decay applies to the weights of linear layers alone.
+        Peak rate and decay of AdamW; the decay applies to the weights of linear layers alone, except
+        read-outs.
     batch_size : int
         Most trials of a session in a batch.
     max_epochs : int
@@ -226,9 +227,13 @@ def _step(model: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor, clip
 
 
 def _parameter_groups(model: nn.Module, config: TrainingConfig) -> list[dict]:
-    """Decay the weights of linear layers alone; let what sessions share learn at its own rate."""
-    decayed = {id(m.weight) for m in model.modules() if isinstance(m, nn.Linear)}
+    """Decay the weights of linear layers alone; let what sessions share learn at its own rate.
+
+    Read-outs have a prior instead.
+    """
+    linear = {id(m.weight) for m in model.modules() if isinstance(m, nn.Linear)}
     trained = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    decayed = {id(p) for name, p in trained if not name.endswith("read_out.weight")} & linear
     groups = []
     for decays in (True, False):
         for is_own in (True, False):

@@ -84,7 +84,7 @@ class MtMPretrainer(Adapting, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
     learning_rate : float, default=2e-3
         Peak learning rate of AdamW.
     weight_decay : float, default=0.3
-        Decay of the weights of linear layers.
+        Decay of the weights of linear layers, except read-outs, which have a prior instead.
     batch_size : int, default=32
         Most trials of a session in a batch; a batch mixes up to four sessions.
     max_epochs : int, default=200

@@ -24,6 +24,8 @@ __all__ = ["SessionStatistics", "State", "Stitch", "TrialGroup", "Weights"]
 RATE_FLOOR = 1e-4
 # Rare spikes would otherwise become outliers of tens of standard deviations.
 SCALE_FLOOR = 0.05
+# Standard deviation of a read-out's weights before any spike was seen.
+READ_OUT_STD = 0.07
 # Rates stay within a factor of exp(3), about 20, of the neuron's base rate.
 MAX_LOG_CHANGE = 3.0
 
@@ -287,6 +289,15 @@ class Stitch(nn.Module):
         for name in self._own():
             getattr(self, f"start_{name}").copy_(getattr(inferred, name))
         self.evidence.copy_(inferred.evidence)
+
+    def prior(self) -> Tensor:
+        """Return what the read-outs' normal prior costs, in nats.
+
+        A neuron's weights move away from what it starts from as far as its own spikes pay for it,
+        so that quiet neurons stay close and busy ones are free. Decay of weights cannot do that:
+        it is the same for all, as are the steps of an optimiser that divides by a gradient's size.
+        """
+        return 0.5 * self.read_out.weight.square().sum() / READ_OUT_STD**2
 
     def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *rest: Any) -> None:
         if f"{prefix}evidence" in state_dict:

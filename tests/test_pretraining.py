@@ -1,0 +1,80 @@
+"""What pretraining asks of a network: the loss and the prior of read-outs."""
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+import neuromask as nm
+from neuromask._batching import SessionTensors, mixed_batches
+from neuromask._pretraining import MaskedPrediction
+from neuromask._random import random_streams
+from neuromask._training import TrainingConfig
+from neuromask.nn import stitching
+from neuromask.nn.ndt1 import NDT1, NDT1Config
+from neuromask.nn.stitching import READ_OUT_STD, SessionStatistics
+from neuromask.schemes import SchemeSampler, resolve_schemes
+
+
+class OneIsNew:
+    """Lets the second session count as new."""
+
+    def learns(self, i):
+        return i != 1
+
+
+@pytest.fixture
+def sessions():
+    first, *others = nm.simulate(20, n_sessions=3, n_neurons=8, n_time=10, random_state=0)
+    return [first[:14], *others]
+
+
+def objective(sessions, starts=None):
+    """Make the objective of a backbone that has learned nothing yet."""
+    config = NDT1Config(dim=16, n_heads=2, n_linear=4)
+    statistics = [SessionStatistics.of(s.counts, s.session_id) for s in sessions]
+    model = NDT1(config, statistics, 1, torch.Generator().manual_seed(0))
+    tensors = [
+        SessionTensors.of(s.counts, np.zeros(s.n_neurons, int), s.session_id, torch.device("cpu"))
+        for s in sessions
+    ]
+    sampler = SchemeSampler(resolve_schemes(("neuron",), mask_ratio=0.3, caller="test"))
+    training = TrainingConfig(
+        learning_rate=1e-3, weight_decay=0.0, batch_size=6, max_epochs=1, n_iter_no_change=1
+    )
+    return MaskedPrediction(model, tensors, [], sampler, training, random_streams(0), starts=starts)
+
+
+def test_the_prior_is_a_normal_one(sessions):
+    stitch = objective(sessions).model.stitch("sim-0")
+    weights = stitch.read_out.weight.detach().numpy()
+    nats = stats.norm.logpdf(0, scale=READ_OUT_STD) - stats.norm.logpdf(weights, scale=READ_OUT_STD)
+    assert stitch.prior().item() == pytest.approx(nats.sum(), rel=1e-5)
+
+
+@pytest.mark.parametrize("starts", [None, OneIsNew()])
+def test_an_epoch_counts_the_prior_of_every_session_that_learns_once(sessions, starts):
+    found = objective(sessions, starts)
+    trials = [np.arange(len(s)) for s in sessions]
+    batches = list(mixed_batches(trials, 6, np.random.default_rng(0)))
+    assert len(batches) > 1
+    entries = [sum(len(r) * 10 * sessions[i].n_neurons for i, r in batch) for batch in batches]
+    cost = sum(found.prior(b).item() * n for b, n in zip(batches, entries, strict=True))
+    learning = [0, 1, 2] if starts is None else [0, 2]
+    expected = sum(found.model.stitch(f"sim-{i}").prior().item() for i in learning)
+    assert cost == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_prior_keeps_quiet_neurons_close_and_lets_busy_ones_go(monkeypatch):
+    session = nm.simulate(60, n_neurons=60, n_time=30, random_state=0)
+    rates = session.counts.mean((0, 1))
+    quiet, busy = rates < np.quantile(rates, 0.3), rates > np.quantile(rates, 0.7)
+
+    def spread(std):
+        monkeypatch.setattr(stitching, "READ_OUT_STD", std)
+        pre = nm.MtMPretrainer(dim=16, n_layers=1, max_epochs=30, random_state=0).fit(session)
+        lengths = pre.model_.stitch(session.session_id).read_out.weight.norm(dim=1).detach().numpy()
+        return lengths[quiet].mean(), lengths[busy].mean()
+
+    free, held = spread(1e6), spread(READ_OUT_STD)
+    assert held[0] / free[0] < 0.93 * held[1] / free[1]
