@@ -88,7 +88,7 @@ class MtMPretrainer(Adapting, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
     batch_size : int, default=32
         Most trials of a session in a batch; a batch mixes up to four sessions.
     max_epochs : int, default=200
-        Most passes over the trials; many sessions together need fewer (twelve: 120).
+        Most passes over the trials.
     n_iter_no_change : int, default=60
         Epochs without a better validation score after which training stops.
     validation_fraction : float, default=0.1
