@@ -83,7 +83,7 @@ class MaskedPrediction:
         return mixed_batches(trials, self.config.batch_size, order, balanced=self.balanced)
 
     def loss(self, batch: Sequence[tuple[int, np.ndarray]]) -> Tensor:
-        """Mask a batch's trials, predict and score what was hidden."""
+        """Mask a batch's trials, predict, score what was hidden and add the prior."""
         masked = [self._masked(i, torch.as_tensor(rows, device=self.device)) for i, rows in batch]
         with autocast(self.device, self.config.precision):
             log_rates = self.model([m.group for m in masked], generator=self.dropout)

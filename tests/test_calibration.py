@@ -5,11 +5,10 @@ import pytest
 import torch
 
 import neuromask as nm
-from neuromask._batching import SessionTensors
 from neuromask._starts import Newcomers, Starts
 from neuromask.nn.calibration import N_STATISTICS, Calibration, Calibrator
-from neuromask.nn.ndt1 import NDT1, NDT1Config
-from neuromask.nn.stitching import SessionStatistics
+
+from .backbones import backbone_of
 
 
 def calibrator(counts, regions=None, n_factors=4):
@@ -104,14 +103,7 @@ def test_factors_predict_a_neuron_from_the_others_without_training():
 
 def sessions_of_a_backbone(n_sessions=3):
     sessions = nm.simulate(30, n_sessions=n_sessions, n_neurons=8, n_time=10)
-    config = NDT1Config(dim=16, n_heads=2, n_linear=4, encode=True, region_names=("CA1",))
-    statistics = [SessionStatistics.of(s.counts, s.session_id) for s in sessions]
-    model = NDT1(config, statistics, 4, torch.Generator().manual_seed(0))
-    tensors = [
-        SessionTensors.of(s.counts, np.zeros(8, int), s.session_id, torch.device("cpu"))
-        for s in sessions
-    ]
-    return model, tensors
+    return backbone_of(sessions, encode=True, region_names=("CA1",))
 
 
 def test_new_sessions_never_train_on_the_trials_that_calibrate_them():

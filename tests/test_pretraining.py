@@ -6,14 +6,15 @@ import torch
 from scipy import stats
 
 import neuromask as nm
-from neuromask._batching import SessionTensors, mixed_batches
+from neuromask._batching import mixed_batches
 from neuromask._pretraining import MaskedPrediction
 from neuromask._random import random_streams
-from neuromask._training import TrainingConfig
+from neuromask._training import TrainingConfig, train
 from neuromask.nn import stitching
-from neuromask.nn.ndt1 import NDT1, NDT1Config
-from neuromask.nn.stitching import READ_OUT_STD, SessionStatistics
+from neuromask.nn.stitching import READ_OUT_STD
 from neuromask.schemes import SchemeSampler, resolve_schemes
+
+from .backbones import backbone_of
 
 
 class OneIsNew:
@@ -31,13 +32,7 @@ def sessions():
 
 def objective(sessions, starts=None):
     """Make the objective of a backbone that has learned nothing yet."""
-    config = NDT1Config(dim=16, n_heads=2, n_linear=4)
-    statistics = [SessionStatistics.of(s.counts, s.session_id) for s in sessions]
-    model = NDT1(config, statistics, 1, torch.Generator().manual_seed(0))
-    tensors = [
-        SessionTensors.of(s.counts, np.zeros(s.n_neurons, int), s.session_id, torch.device("cpu"))
-        for s in sessions
-    ]
+    model, tensors = backbone_of(sessions)
     sampler = SchemeSampler(resolve_schemes(("neuron",), mask_ratio=0.3, caller="test"))
     training = TrainingConfig(
         learning_rate=1e-3, weight_decay=0.0, batch_size=6, max_epochs=1, n_iter_no_change=1
@@ -63,6 +58,28 @@ def test_an_epoch_counts_the_prior_of_every_session_that_learns_once(sessions, s
     learning = [0, 1, 2] if starts is None else [0, 2]
     expected = sum(found.model.stitch(f"sim-{i}").prior().item() for i in learning)
     assert cost == pytest.approx(expected, rel=1e-5)
+
+
+def test_read_outs_do_not_decay_beside_their_prior(sessions):
+    class NothingToLearn:
+        def batches(self, order):
+            return [[]]
+
+        def loss(self, batch):
+            return 0 * sum(p.sum() for p in model.parameters())
+
+        def validate(self):
+            return None
+
+    model = objective(sessions).model
+    stitch = model.stitch("sim-0")
+    before = [w.detach().clone() for w in (stitch.read_out.weight, stitch.read_in.weight)]
+    decaying = TrainingConfig(
+        learning_rate=0.1, weight_decay=1.0, batch_size=6, max_epochs=3, n_iter_no_change=3
+    )
+    train(model, NothingToLearn(), decaying, random_streams(0))
+    torch.testing.assert_close(stitch.read_out.weight, before[0])
+    assert stitch.read_in.weight.norm() < 0.95 * before[1].norm()
 
 
 def test_the_prior_keeps_quiet_neurons_close_and_lets_busy_ones_go(monkeypatch):

@@ -231,8 +231,8 @@ class Stitch(nn.Module):
     """One session's weights: those it learns, added to those it starts from.
 
     A session that a model is fitted on starts from chance. One that it meets later may start from
-    what an encoder of neurons infers, kept in buffers, and learns the difference, so that weight
-    decay pulls it towards what neurons like its own are like, and not towards nothing.
+    what an encoder of neurons infers, kept in buffers, and learns the difference, so that decay and
+    prior pull it towards what neurons like its own are like, and not towards nothing.
 
     Counts are standardised, so that a hidden neuron reads as an average one, not as a silent one.
     The read-out starts at each neuron's mean rate.

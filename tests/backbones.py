@@ -1,0 +1,20 @@
+"""A small backbone and the tensors of its sessions."""
+
+import numpy as np
+import torch
+
+from neuromask._batching import SessionTensors
+from neuromask.nn.ndt1 import NDT1, NDT1Config
+from neuromask.nn.stitching import SessionStatistics
+
+
+def backbone_of(sessions, **options):
+    """Make an NDT1 that has learned nothing, and the tensors of the sessions it has stitches for."""
+    config = NDT1Config(dim=16, n_heads=2, n_linear=4, **options)
+    statistics = [SessionStatistics.of(s.counts, s.session_id) for s in sessions]
+    model = NDT1(config, statistics, 4, torch.Generator().manual_seed(0))
+    tensors = [
+        SessionTensors.of(s.counts, np.zeros(s.n_neurons, int), s.session_id, torch.device("cpu"))
+        for s in sessions
+    ]
+    return model, tensors
