@@ -63,7 +63,7 @@ class ModelHolder(SpikesEstimator):
                 "sizes that divide."
             )
         check_fraction("dropout", self.dropout, caller=caller)
-        check_fraction("validation_fraction", self.validation_fraction, caller=caller)
+        check_fraction("validation_fraction", self.validation_fraction, caller=caller, or_auto=True)
         check_fraction("learning_rate", self.learning_rate, caller=caller, low=1e-12, high=10.0)
         check_fraction("weight_decay", self.weight_decay, caller=caller, high=1000.0)
         check_choice("pooling", self.pooling, POOLINGS, caller=caller)

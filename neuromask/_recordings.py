@@ -17,6 +17,7 @@ from .schemes import Scheme
 from .session import Session
 
 __all__ = [
+    "MANY_TRIALS",
     "Recording",
     "SessionInfo",
     "is_session_list",
@@ -32,6 +33,9 @@ __all__ = [
 ]
 
 UNKNOWN_REGION = "unknown"
+# A tenth of fewer trials is a poor judge of weights, and missed by those that train.
+MANY_TRIALS = 100
+HELD_OUT = 0.1
 
 
 @dataclass(frozen=True)
@@ -236,16 +240,21 @@ def region_members(
 
 
 def split_trials(
-    recordings: list[Recording], fraction: float, generator: np.random.Generator
+    recordings: list[Recording], fraction: float | str, generator: np.random.Generator
 ) -> tuple[list[Recording], list[Recording]]:
-    """Set trials of every session aside for validation."""
-    if fraction == 0:
-        return recordings, []
+    """Set a share of every session's trials aside for validation.
+
+    ``"auto"`` takes a tenth of sessions of many trials, and nothing of others.
+    """
     training, validation = [], []
     for r in recordings:
         n = len(r.counts)
+        share = (HELD_OUT if n >= MANY_TRIALS else 0.0) if fraction == "auto" else fraction
+        if share == 0:
+            training.append(r)
+            continue
         order = generator.permutation(n)
-        n_held_out = min(max(1, round(fraction * n)), n - 1)
+        n_held_out = min(max(1, round(share * n)), n - 1)
         training.append(Recording(r.info, r.counts[np.sort(order[n_held_out:])]))
         validation.append(Recording(r.info, r.counts[np.sort(order[:n_held_out])]))
     return training, validation

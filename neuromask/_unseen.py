@@ -21,6 +21,7 @@ from ._pretraining import MaskedPrediction
 from ._progress import fit_progress
 from ._random import RandomStreams, random_streams
 from ._recordings import (
+    MANY_TRIALS,
     Recording,
     SessionInfo,
     is_session_list,
@@ -38,10 +39,9 @@ __all__ = ["Adapting"]
 
 # What a session shares with others was learned from many: it moves slower than what is its own.
 SHARED_RATE = 0.3
-# Fewer trials teach a session's own weights alone, slowly and not for long.
-MANY_TRIALS = 100
-FEW_TRIALS_RATE = 0.5
-MAX_EPOCHS = {"few": 20, "many": 60}
+# Few trials teach a session's own weights alone, and slowly.
+FEW_TRIALS_RATE = 0.25
+MAX_EPOCHS = {"few": 120, "many": 60}
 # Most of a session's trials in a batch, so that enough are left to infer its start from.
 BATCH_SHARE = 0.2
 
@@ -114,8 +114,9 @@ class Adapting(ModelHolder):
             Trials of sessions that the model does not know.
         X_val : same as `X`, optional
             Validation trials of the same sessions, instead of a share of `X` of
-            `validation_fraction`. The weights that score best on them are kept; those are the
-            calibrated ones where training does not help.
+            `validation_fraction`, by default nothing for fewer than a hundred trials. The weights
+            that score best on them are kept; those are the calibrated ones where training does not
+            help. Without validation trials the last weights are kept.
         strategy : {"auto", "full", "gradual", "stitch"}, default="auto"
             Full trains everything, what sessions share at a lower rate; gradual trains the
             sessions' own weights for half of the epochs and then everything; stitch trains the
@@ -123,9 +124,9 @@ class Adapting(ModelHolder):
             exactly as they were. Auto is stitch for fewer than a hundred trials, and full for more
             or where the model has no encoder.
         max_epochs : int, optional
-            Most passes over the trials; by default 60, or 20 for fewer than a hundred trials.
+            Most passes over the trials; by default 60, or 120 for fewer than a hundred trials.
         learning_rate : float, optional
-            Peak learning rate; by default that of pretraining, or half of it for fewer than a
+            Peak learning rate; by default that of pretraining, or a quarter of it for fewer than a
             hundred trials.
         random_state : int, numpy generator or None, optional
             Owns chance; that of the constructor by default.
@@ -152,9 +153,9 @@ class Adapting(ModelHolder):
         recordings = self._read_unseen(X, caller)
         known = {r.info.session_id: r.info for r in recordings}
         streams = random_streams(self.random_state if random_state is None else random_state)
+        few = min(len(r.counts) for r in recordings) < MANY_TRIALS and self.model_.config.encode
         recordings, held_out = self._hold_out(recordings, X_val, known, streams, caller)
         n_trials = min(len(r.counts) for r in recordings)
-        few = n_trials < MANY_TRIALS and self.model_.config.encode
         new = self._with_sessions(recordings, streams.numpy("init"), caller)
         device = resolve_device(self.device, caller=caller)
         if strategy == "auto":

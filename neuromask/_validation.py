@@ -262,12 +262,21 @@ def check_positive_int(name: str, value: Any, *, caller: str, minimum: int = 1) 
 
 
 def check_fraction(
-    name: str, value: Any, *, caller: str, low: float = 0.0, high: float = 1.0
-) -> float:
-    """Return a number in ``[low, high)``, or raise."""
+    name: str,
+    value: Any,
+    *,
+    caller: str,
+    low: float = 0.0,
+    high: float = 1.0,
+    or_auto: bool = False,
+) -> float | str:
+    """Return a number in ``[low, high)``, or ``"auto"`` where that is allowed, or raise."""
+    if or_auto and isinstance(value, str) and value == "auto":
+        return value
     if not isinstance(value, (int, float, np.number)) or not low <= value < high:
         raise InvalidInputError(
-            f"{caller}: {name}={value!r}; expected a number from {low} up to, not including, {high}."
+            f"{caller}: {name}={value!r}; expected {'auto or ' if or_auto else ''}a number from "
+            f"{low} up to, not including, {high}."
         )
     return float(value)
 

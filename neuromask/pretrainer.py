@@ -91,9 +91,10 @@ class MtMPretrainer(Adapting, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         Most passes over the trials.
     n_iter_no_change : int, default=60
         Epochs without a better validation score after which training stops.
-    validation_fraction : float, default=0.1
-        Share of the trials set aside to choose the best weights, where `X_val` is not given; 0
-        trains on all trials and keeps the last weights.
+    validation_fraction : float or "auto", default="auto"
+        Share of each session's trials set aside to choose the best weights, where `X_val` is not
+        given. Auto is 0.1 for sessions of at least a hundred trials and 0 for others; where nothing
+        is set aside all trials train, and the last weights are kept.
     pooling : {"mean", "none"}, default="mean"
         How `transform` pools over time: averages give (trials, features), none (trials, time,
         features).
@@ -122,7 +123,8 @@ class MtMPretrainer(Adapting, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
     regions_ : ndarray of str
         Region names over all sessions.
     history_ : DataFrame
-        One row an epoch, with the losses and the bits per spike of each scheme on validation.
+        One row an epoch, with the losses and, where trials were set aside, the bits per spike of
+        each scheme on these.
     excluded_ : DataFrame
         What was left out: session, item, name and reason.
     n_features_in_ : int
@@ -164,7 +166,7 @@ class MtMPretrainer(Adapting, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         batch_size: int = 32,
         max_epochs: int = 200,
         n_iter_no_change: int = 60,
-        validation_fraction: float = 0.1,
+        validation_fraction: float | str = "auto",
         pooling: str = "mean",
         regions: Any = None,
         ignore_regions: Sequence[str] = ("root", "void"),

@@ -73,6 +73,9 @@ def test_silent_neurons_and_unscored_histories_are_drawn(table, pre):
     plots.plot_regions(silent)
     plots.plot_comparison(silent, table)
     plots.plot_history(pre.history_.assign(val_bps=np.nan))
+    unscored = pre.history_[["epoch", "train_loss"]]
+    line = plots.plot_history(unscored).get_lines()[0]
+    np.testing.assert_array_equal(line.get_ydata(), unscored["train_loss"])
 
 
 def test_everything_draws_where_asked(table, pre):

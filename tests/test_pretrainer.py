@@ -13,6 +13,7 @@ from sklearn.pipeline import make_pipeline
 import neuromask as nm
 from neuromask import _training, schemes
 from neuromask._errors import InvalidInputError, NeuromaskWarning, UnknownSessionError
+from neuromask._recordings import read_new, split_trials
 from neuromask.masks import neuron_mask
 
 from .conftest import TINY
@@ -146,10 +147,27 @@ def test_many_sessions(session):
 def test_validation_trials_may_be_given(session):
     pre = nm.MtMPretrainer(**TINY).fit(session[:40], X_val=session[40:])
     assert pre.history_["val_loss"].notna().any()
-    none = nm.MtMPretrainer(**TINY, validation_fraction=0).fit(session)
+    none = nm.MtMPretrainer(**TINY | {"validation_fraction": 0}).fit(session)
     assert "val_loss" not in none.history_
     with pytest.raises(InvalidInputError, match=r"\(X_val\).*features"):
         nm.MtMPretrainer(**TINY).fit(session, X_val=session.counts[:, :, :3])
+
+
+def test_trials_are_set_aside_of_sessions_that_have_many():
+    sessions = nm.simulate(100, n_sessions=2, n_neurons=6, n_time=8, random_state=0)
+    many, few = sessions[0], sessions[1][:99]
+    recordings = read_new([many, few], None, None, None, caller="test")
+    training, held_out = split_trials(recordings, "auto", np.random.default_rng(0))
+    assert [len(r.counts) for r in training] == [90, 99]
+    assert [(r.info.session_id, len(r.counts)) for r in held_out] == [("sim-0", 10)]
+    every = np.concatenate([training[0].counts, held_out[0].counts])
+    assert sorted(map(bytes, every)) == sorted(map(bytes, many.counts))
+    options = TINY | {"validation_fraction": "auto", "max_epochs": 2}
+    assert nm.MtMPretrainer(**options).fit(many).history_["val_bps"].notna().any()
+    assert "val_bps" not in nm.MtMPretrainer(**options).fit(few).history_
+    assert nm.MtMPretrainer().validation_fraction == "auto"
+    with pytest.raises(InvalidInputError, match="fraction='some'; expected auto or a number from"):
+        nm.MtMPretrainer(validation_fraction="some").fit(many)
 
 
 def test_warm_start_goes_on(session):

@@ -1,5 +1,7 @@
 """Sessions that a model was not pretrained on."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -128,6 +130,15 @@ def test_without_validation_the_last_weights_of_finetuning_are_kept(sessions):
     assert not np.array_equal(
         new.predict(sessions[3]), pre.calibrate(sessions[3]).predict(sessions[3])
     )
+
+
+def test_finetuning_by_few_trials_trains_on_all_of_them(many, sessions):
+    auto = copy.copy(many).set_params(validation_fraction="auto")
+    history = auto.finetune(sessions[3]).history_
+    assert "val_bps" not in history
+    assert len(history) == 120
+    assert set(history["stage"]) == {"stitch"}
+    assert history["learning_rate"].max() == pytest.approx(many.learning_rate / 4, rel=0.01)
 
 
 def test_a_decoder_reads_a_session_that_was_only_calibrated(many, sessions):

@@ -93,7 +93,7 @@ def plot_regions(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
 
 
 def plot_history(history: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """Draw the validation bits per spike of each scheme over epochs.
+    """Draw the validation bits per spike of each scheme over epochs, or else the training loss.
 
     Parameters
     ----------
@@ -105,10 +105,16 @@ def plot_history(history: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     Returns
     -------
     Axes
-        A dotted line marks the epoch whose weights were kept.
+        A dotted line marks the epoch whose weights were kept. Without validation trials these are
+        the last, and the training loss is drawn.
     """
-    need_columns(history, ("epoch", "val_bps"), "plot_history")
+    need_columns(history, ("epoch", "train_loss"), "plot_history")
     ax = need_axes(ax, "plot_history")
+    ax.set_xlabel("epoch")
+    if "val_bps" not in history:
+        ax.plot(history["epoch"], history["train_loss"], color=COLOURS[0])
+        ax.set_ylabel("training loss")
+        return ax
     columns = [c for c in history.columns if c.startswith("val_bps_")]
     for i, column in enumerate(columns):
         known = history[history[column].notna()]
@@ -119,7 +125,6 @@ def plot_history(history: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         ax.axvline(best, color="grey", lw=0.8, ls=":", label="kept")
     if ax.get_legend_handles_labels()[0]:
         ax.legend(frameon=False)
-    ax.set_xlabel("epoch")
     ax.set_ylabel("validation bits per spike")
     return ax
 

@@ -12,7 +12,7 @@
 Protocol of the real recordings: that of recordings.py, on the subset of 150 neurons. *held-out*
 pretrains on the sessions of two mice and serves each session of the third: from scratch, calibrated
 and fine-tuned, with all training trials (validated on the protocol's validation trials) and with
-the first 50 (a tenth of these 50 validates). *together* fits all twelve sessions at once,
+the first 50 (which all train; from scratch for 200 epochs, and for 120 as fine-tuning). *together* fits all twelve sessions at once,
 *temporal* each alone with temporal masking. *forgetting* scores the pretraining sessions before and
 after fine-tuning on the first session of each mouse. *variants* fits each session alone with one
 option changed and scores the validation trials. *scaling* pretrains on 1, 3, 6 and 12 simulated
@@ -136,6 +136,7 @@ def serve(scores: Scores, others: list[int], number: int, options: argparse.Name
     fits = {
         ("scratch", "all"): partial(model(tuning).fit, train, X_val=valid),
         ("scratch", FEW): partial(model(200).fit, few),
+        ("scratch-120", FEW): partial(model(120).fit, few),
     }
     if options.models != ["scratch"]:
         pre = pretrained(options.out, others, options.epochs)
