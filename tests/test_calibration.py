@@ -6,7 +6,13 @@ import torch
 
 import neuromask as nm
 from neuromask._starts import Newcomers, Starts
-from neuromask.nn.calibration import N_STATISTICS, Calibration, Calibrator
+from neuromask.nn.calibration import (
+    N_STATISTICS,
+    NOISE,
+    NOISE_EDGE,
+    Calibration,
+    Calibrator,
+)
 
 from .backbones import backbone_of
 
@@ -54,6 +60,16 @@ def test_factors_are_the_leading_eigenvectors(counts):
     np.testing.assert_allclose(np.diag(overlap), kept, atol=1e-2)
     assert (loading.sum(0) >= 0).all()
     assert (loading.any(0).numpy() == kept).all()
+
+
+@pytest.mark.parametrize("n_trials", [10, 40])
+def test_factors_must_rise_above_the_noise_of_that_many_trials(n_trials):
+    counts = np.random.default_rng(0).poisson(0.3, (n_trials, 100, 150))
+    found = calibrator(counts)
+    largest = np.linalg.eigvalsh(found.whole().correlation.double().numpy())[-1]
+    assert found.noise == pytest.approx(NOISE_EDGE * largest, rel=0.1)
+    assert found.strength.max() > found.noise  # the edge itself would leave out weak factors too
+    assert calibrator(np.tile(counts, (400 // n_trials, 1, 1))).noise == NOISE
 
 
 def test_statistics_of_neurons_do_not_depend_on_their_order(counts):

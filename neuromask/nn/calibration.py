@@ -22,8 +22,11 @@ __all__ = ["N_STATISTICS", "Calibration", "Calibrator"]
 # Cosines over the trial that describe a neuron's mean response.
 N_COSINES = 8
 N_STATISTICS = 3 + N_COSINES
-# Factors of a smaller eigenvalue, in units of a neuron's variance, are left out as noise.
+# Factors of a smaller eigenvalue are left out as noise: in units of a neuron's variance, and of the
+# largest that neurons without anything in common would show in as many trials. Weaker ones than
+# the latter are noisy, not useless.
 NOISE = 0.5
+NOISE_EDGE = 0.6
 # A neuron that spikes less often than this, in spikes per bin, moves its log-rate no further.
 RELATIVE_FLOOR = 0.005
 
@@ -107,7 +110,9 @@ class Calibrator:
         self.total = _products(smooth)
         self.response = smooth.sum(0)
         correlation = (self.total / (n_trials * n_time)).fill_diagonal_(0)
-        self.strength, self.loading = _leading(correlation, n_factors)
+        n_samples = n_trials * n_time / (math.sqrt(2 * math.pi) * smoothing)
+        self.noise = max(NOISE, NOISE_EDGE * _noise_edge(n_neurons / n_samples))
+        self.strength, self.loading = _leading(correlation, n_factors, self.noise)
         number = {name: i + 1 for i, name in enumerate(known_regions)}
         labels = [""] * n_neurons if regions is None else regions
         codes = [number.get(name, 0) for name in labels]
@@ -132,7 +137,7 @@ class Calibrator:
         n_time, n_neurons = response.shape
         correlation = (total / (n_trials * n_time)).fill_diagonal_(0)
         strength = self.strength
-        loading = correlation @ self.loading / strength.clamp_min(NOISE)
+        loading = correlation @ self.loading / strength.clamp_min(self.noise)
         coefficients = self.cosines @ (response * self.slow / n_trials) / n_time
         log_mean = self.mean.clamp_min(RATE_FLOOR).log()
         dispersion = (self.scale**2 / self.mean.clamp_min(RATE_FLOOR)).log()
@@ -174,12 +179,26 @@ def _cosines(n_time: int, device: torch.device) -> Tensor:
     return torch.cos(math.pi * torch.arange(N_COSINES, device=device)[:, None] * phase)
 
 
-def _leading(matrix: Tensor, n: int) -> tuple[Tensor, Tensor]:
+def _noise_edge(ratio: float) -> float:
+    """Return the largest eigenvalue of the correlations of independent neurons, less one.
+
+    `ratio` is that of neurons to independent samples. A gaussian of standard deviation s that
+    smooths white noise leaves one sample in sqrt(2 pi) s, as its squared autocorrelations sum to.
+
+    References
+    ----------
+    Marchenko, V. A. & Pastur, L. A. (1967). Distribution of eigenvalues for some sets of random
+    matrices.
+    """
+    return ratio + 2 * math.sqrt(ratio)
+
+
+def _leading(matrix: Tensor, n: int, noise: float) -> tuple[Tensor, Tensor]:
     """Return the n largest eigenvalues (n,) of a symmetric matrix and their vectors (neurons, n).
 
     Subspace iteration from a fixed start: a fraction of the time of a whole decomposition of a
     thousand neurons. Signs are such that a vector's entries sum to a positive number. Where there
-    are fewer neurons, or eigenvalues are below `NOISE`, values and vectors are zero.
+    are fewer neurons, or eigenvalues are below `noise`, values and vectors are zero.
     """
     size = len(matrix)
     rank = min(n, size)
@@ -189,6 +208,6 @@ def _leading(matrix: Tensor, n: int) -> tuple[Tensor, Tensor]:
         basis = torch.linalg.qr(matrix @ (matrix @ basis))[0]
     values, vectors = torch.linalg.eigh(basis.T @ matrix @ basis)
     values, vectors = values.flip(0)[:rank], (basis @ vectors).flip(1)[:, :rank]
-    vectors = vectors * torch.where(vectors.sum(0) < 0, -1.0, 1.0) * (values > NOISE)
-    values = values * (values > NOISE)
+    vectors = vectors * torch.where(vectors.sum(0) < 0, -1.0, 1.0) * (values > noise)
+    values = values * (values > noise)
     return F.pad(values, (0, n - rank)), F.pad(vectors, (0, n - rank))
