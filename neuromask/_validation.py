@@ -274,8 +274,9 @@ def check_fraction(
     if or_auto and isinstance(value, str) and value == "auto":
         return value
     if not isinstance(value, (int, float, np.number)) or not low <= value < high:
+        auto = "'auto' or " if or_auto else ""
         raise InvalidInputError(
-            f"{caller}: {name}={value!r}; expected {'auto or ' if or_auto else ''}a number from "
+            f"{caller}: {name}={value!r}; expected {auto}a number from "
             f"{low} up to, not including, {high}."
         )
     return float(value)

@@ -166,7 +166,7 @@ def test_trials_are_set_aside_of_sessions_that_have_many():
     assert nm.MtMPretrainer(**options).fit(many).history_["val_bps"].notna().any()
     assert "val_bps" not in nm.MtMPretrainer(**options).fit(few).history_
     assert nm.MtMPretrainer().validation_fraction == "auto"
-    with pytest.raises(InvalidInputError, match="fraction='some'; expected auto or a number from"):
+    with pytest.raises(InvalidInputError, match="fraction='some'; expected 'auto' or a number"):
         nm.MtMPretrainer(validation_fraction="some").fit(many)
 
 

@@ -12,10 +12,10 @@
 Protocol of the real recordings: that of recordings.py, on the subset of 150 neurons. *held-out*
 pretrains on the sessions of two mice and serves each session of the third: from scratch, calibrated
 and fine-tuned, with all training trials (validated on the protocol's validation trials) and with
-the first 50 (which all train; from scratch for 200 epochs, and for 120 as fine-tuning). *together* fits all twelve sessions at once,
-*temporal* each alone with temporal masking. *forgetting* scores the pretraining sessions before and
-after fine-tuning on the first session of each mouse. *variants* fits each session alone with one
-option changed and scores the validation trials. *scaling* pretrains on 1, 3, 6 and 12 simulated
+the first 50 (which all train; from scratch for 200 epochs, and for 120 as in fine-tuning). *together*
+fits all twelve sessions at once, *temporal* each alone with temporal masking. *forgetting* scores
+the pretraining sessions before and after fine-tuning on the first session of each mouse. *variants*
+fits each session alone with one option changed and scores the validation trials. *scaling* pretrains on 1, 3, 6 and 12 simulated
 animals and serves another; *scaling-real* on 1, 3 and 6 recordings of mice Cori and Forssmann, in
 an order drawn by the seed, and serves three of Lederberg. Every fit is a row of OUT/scores.csv that
 is not made twice, so that a stopped run goes on.
