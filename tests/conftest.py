@@ -12,9 +12,14 @@ import neuromask as nm
 torch.set_num_threads(1)
 
 RECORDINGS = Path(__file__).resolve().parents[2] / "shared" / "data" / "steinmetz"
-TINY = {"dim": 16, "n_layers": 1, "n_heads": 2, "max_epochs": 3, "random_state": 0}
-# Tests have few trials, of which the default sets none aside.
-TINY |= {"validation_fraction": 0.1}
+TINY = {
+    "dim": 16,
+    "n_layers": 1,
+    "n_heads": 2,
+    "max_epochs": 3,
+    "validation_fraction": 0.1,  # tests have few trials, of which the default sets none aside
+    "random_state": 0,
+}
 
 
 @pytest.fixture(scope="session")
