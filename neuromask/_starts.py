@@ -17,7 +17,7 @@ __all__ = ["Newcomers", "Starts", "start_session"]
 # About one session is new in an epoch of pretraining, within these bounds on a session's chance of
 # being new; and the range of the share of its trials that calibrates it.
 NEW_SHARE = (0.1, 0.25)
-CALIBRATION = (0.3, 0.8)
+CALIBRATION = (0.1, 0.8)
 
 
 class Newcomers:

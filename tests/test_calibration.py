@@ -1,5 +1,7 @@
 """What unlabelled trials tell of neurons, and the encoder that reads it."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -126,7 +128,7 @@ def test_new_sessions_never_train_on_the_trials_that_calibrate_them():
     model, tensors = sessions_of_a_backbone()
     newcomers = Newcomers(model, tensors)
     rng = np.random.default_rng(0)
-    seen = set()
+    seen, shares = set(), []
     for _ in range(40):
         trials = newcomers.draw(rng)
         for i, rows in enumerate(trials):
@@ -136,10 +138,12 @@ def test_new_sessions_never_train_on_the_trials_that_calibrate_them():
                 assert newcomers.weights(i, rows, None) is None
                 continue
             rest = np.setdiff1d(np.arange(30), rows)
-            assert 0.3 * 30 - 1 <= len(rest) <= 0.8 * 30
+            shares.append(len(rest) / 30)
             expected = tensors[i].counts[torch.as_tensor(rest)].float().mean((0, 1))
             torch.testing.assert_close(newcomers.weights(i, rows, None).mean, expected)
     assert seen == {(i, new) for i in range(3) for new in (True, False)}
+    assert 0.06 < min(shares) < 0.2  # few trials too, so that it learns how far to trust them
+    assert 0.7 < max(shares) <= 0.8
 
 
 @pytest.mark.parametrize(("n_sessions", "expected"), [(2, 0.5), (6, 1.0), (15, 1.5)])
@@ -190,6 +194,32 @@ def test_counts_of_the_trials_left_out_have_no_part_in_correlations():
     one, other = (calibrator(c).without(torch.arange(4)) for c in (counts, changed))
     torch.testing.assert_close(one.correlation, other.correlation, atol=2e-3, rtol=0)
     assert not torch.allclose(calibrate(counts).correlation, calibrate(changed).correlation)
+
+
+def test_trials_that_are_repeated_tell_the_same_but_count():
+    counts = nm.simulate(60, n_neurons=16, n_time=30, random_state=0).counts
+    once, again = (calibrate(np.tile(counts, (n, 1, 1)), n_factors=1) for n in (1, 4))
+    torch.testing.assert_close(once.correlation, again.correlation, atol=1e-4, rtol=0)
+    gain = (again.statistics - once.statistics).mean(0)
+    expected = np.zeros(N_STATISTICS + 1)
+    expected[3] = np.log(4)
+    np.testing.assert_allclose(gain, expected, atol=1e-3)
+
+
+def test_how_far_factors_are_trusted_depends_on_the_number_of_trials():
+    model, tensors = sessions_of_a_backbone()
+    one = model.calibrator(tensors[0].counts, None).whole()
+    more = one.statistics.clone()
+    more[:, 3] += np.log(4)
+    with torch.no_grad():
+        model.encoder.write.weight.zero_()  # factors are all that is left of the read-outs
+        few, many = (
+            model.encoder(c).read_out for c in (one, dataclasses.replace(one, statistics=more))
+        )
+    factors = one.factor_out.any(0)
+    assert factors.any()
+    gain = (many / few)[:, -len(factors) :][:, factors]
+    assert gain.std() > 1e-3
 
 
 def test_what_a_session_learned_is_added_to_what_is_inferred():

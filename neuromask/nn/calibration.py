@@ -21,7 +21,9 @@ __all__ = ["N_STATISTICS", "Calibration", "Calibrator"]
 
 # Cosines over the trial that describe a neuron's mean response.
 N_COSINES = 8
-N_STATISTICS = 3 + N_COSINES
+N_STATISTICS = 4 + N_COSINES
+# Trials of a calibration are counted from here, in units of e.
+USUAL_TRIALS = 100
 # Factors of a smaller eigenvalue are left out as noise: in units of a neuron's variance, and of the
 # largest that neurons without anything in common would show in as many trials. Weaker ones than
 # the latter are noisy, not useless.
@@ -43,7 +45,8 @@ class Calibration:
         Number of each neuron's region in the model's list of regions from one; 0 for a region that
         the model does not know.
     statistics : Tensor, (neurons, N_STATISTICS + n_factors)
-        Rate, dispersion, strength of slow variation, mean response and loadings, of order one.
+        Rate, dispersion, strength of slow variation, number of trials, mean response and loadings,
+        of order one.
     correlation : Tensor, (neurons, neurons)
         Correlations of smoothed counts, zero on the diagonal.
     factor_in, factor_out : Tensor, (neurons, n_factors)
@@ -141,8 +144,9 @@ class Calibrator:
         coefficients = self.cosines @ (response * self.slow / n_trials) / n_time
         log_mean = self.mean.clamp_min(RATE_FLOOR).log()
         dispersion = (self.scale**2 / self.mean.clamp_min(RATE_FLOOR)).log()
+        amount = torch.full_like(log_mean, math.log(n_trials / USUAL_TRIALS))
         statistics = [
-            torch.stack([log_mean / 1.5 + 1.5, dispersion, 4 * self.slow - 1], 1),
+            torch.stack([log_mean / 1.5 + 1.5, dispersion, 4 * self.slow - 1, amount], 1),
             3 * coefficients.T,
             0.5 * n_neurons**0.5 * loading,
         ]

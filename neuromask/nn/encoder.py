@@ -29,7 +29,8 @@ class NeuronEncoder(nn.Module):
 
     Two layers, between which neurons hear from the others in proportion to their correlation. The
     linear path starts from the factors of the population, scaled by what proved useful across
-    sessions.
+    sessions; a neuron reads a factor out as far as its own loading can be trusted, given how many
+    trials told of it.
 
     Parameters
     ----------
@@ -68,6 +69,7 @@ class NeuronEncoder(nn.Module):
         self.think = linear(hidden, hidden, generator)
         self.think_norm = nn.LayerNorm(hidden)
         self.write = linear(hidden, sum(self.sizes), generator)
+        self.trust = linear(hidden, n_linear, generator, scale=0.1)
         self.factors_in = nn.Parameter(torch.ones(n_linear))
         self.factors_out = nn.Parameter(torch.ones(n_linear))
         self.bias = nn.Parameter(torch.zeros(n_in))
@@ -87,9 +89,8 @@ class NeuronEncoder(nn.Module):
         h = drop(h + F.gelu(self.think_norm(self.think(h))), DROPOUT, generator)
         read_in, linear_in, read_out, history = self.write(h).split(self.sizes, 1)
         linear_in = QUIET * linear_in / n_neurons**0.5 + calibration.factor_in * self.factors_in
-        factors = F.pad(
-            calibration.factor_out * self.factors_out, (read_out.shape[1] - n_linear, 0)
-        )
+        factor_out = calibration.factor_out * self.factors_out * (1 + torch.tanh(self.trust(h)))
+        factors = F.pad(factor_out, (read_out.shape[1] - n_linear, 0))
         return Weights(
             mean=calibration.mean,
             scale=calibration.scale,
