@@ -39,8 +39,8 @@ __all__ = ["Adapting"]
 
 # What a session shares with others was learned from many: it moves slower than what is its own.
 SHARED_RATE = 0.3
-# Few trials teach a session's own weights alone, and slowly.
-FEW_TRIALS_RATE = 0.25
+# What starts from the encoder's inference learns slower than what starts from chance.
+RATE = {"few": 0.25, "many": 0.35}
 MAX_EPOCHS = {"few": 120, "many": 60}
 # Most of a session's trials in a batch, so that enough are left to infer its start from.
 BATCH_SHARE = 0.2
@@ -126,8 +126,8 @@ class Adapting(ModelHolder):
         max_epochs : int, optional
             Most passes over the trials; by default 60, or 120 for fewer than a hundred trials.
         learning_rate : float, optional
-            Peak learning rate; by default that of pretraining, or a quarter of it for fewer than a
-            hundred trials.
+            Peak learning rate; by default 0.35 of that of pretraining, 0.25 of it for fewer than a
+            hundred trials, and all of it where the model has no encoder.
         random_state : int, numpy generator or None, optional
             Owns chance; that of the constructor by default.
 
@@ -153,7 +153,9 @@ class Adapting(ModelHolder):
         recordings = self._read_unseen(X, caller)
         known = {r.info.session_id: r.info for r in recordings}
         streams = random_streams(self.random_state if random_state is None else random_state)
-        few = min(len(r.counts) for r in recordings) < MANY_TRIALS and self.model_.config.encode
+        encode = self.model_.config.encode
+        few = min(len(r.counts) for r in recordings) < MANY_TRIALS and encode
+        amount = "few" if few else "many"
         recordings, held_out = self._hold_out(recordings, X_val, known, streams, caller)
         n_trials = min(len(r.counts) for r in recordings)
         new = self._with_sessions(recordings, streams.numpy("init"), caller)
@@ -161,9 +163,9 @@ class Adapting(ModelHolder):
         if strategy == "auto":
             strategy = "stitch" if few else "full"
         if max_epochs is None:
-            max_epochs = MAX_EPOCHS["few" if few else "many"]
+            max_epochs = MAX_EPOCHS[amount]
         if learning_rate is None:
-            learning_rate = self.learning_rate * (FEW_TRIALS_RATE if few else 1.0)
+            learning_rate = self.learning_rate * (RATE[amount] if encode else 1.0)
         config = replace(
             self._training_config(device, caller),
             max_epochs=max_epochs,
@@ -175,7 +177,7 @@ class Adapting(ModelHolder):
             device_tensors(part, self.ignore_regions, device) for part in (recordings, held_out)
         )
         new.model_.to(device)
-        starts = Starts(new.model_, training) if new.model_.config.encode else None
+        starts = Starts(new.model_, training) if encode else None
         objective = self._objective(
             new.model_, training, validation, self.schemes_, config, streams, starts
         )

@@ -12,7 +12,7 @@
 Protocol of the real recordings: that of recordings.py, on the subset of 150 neurons. *held-out*
 pretrains on the sessions of two mice and serves each session of the third: from scratch, calibrated
 and fine-tuned, with all training trials (validated on the protocol's validation trials) and with
-the first 50 (which all train; from scratch for 200 epochs, and for 120 as in fine-tuning). *together*
+the first 50 (which all train; from scratch for 200 epochs, and for 120 and 60 as in fine-tuning). *together*
 fits all twelve sessions at once, *temporal* each alone with temporal masking. *forgetting* scores
 the pretraining sessions before and after fine-tuning on the first session of each mouse. *variants*
 fits each session alone with one option changed and scores the validation trials. *scaling* pretrains on 1, 3, 6 and 12 simulated
@@ -137,13 +137,16 @@ def serve(scores: Scores, others: list[int], number: int, options: argparse.Name
         ("scratch", "all"): partial(model(tuning).fit, train, X_val=valid),
         ("scratch", FEW): partial(model(200).fit, few),
         ("scratch-120", FEW): partial(model(120).fit, few),
+        ("scratch-60", FEW): partial(model(60).fit, few),
     }
     if options.models != ["scratch"]:
         pre = pretrained(options.out, others, options.epochs)
         fits |= {
             ("calibrated", "all"): partial(pre.calibrate, train),
             ("fine-tuned", "all"): partial(pre.finetune, train, X_val=valid, max_epochs=tuning),
+            ("calibrated", FEW): partial(pre.calibrate, few),
             ("fine-tuned", FEW): partial(pre.finetune, few),
+            ("fine-tuned-60", FEW): partial(pre.finetune, few, max_epochs=60),
         }
     for (name, trials), fit in fits.items():
         if not options.models or name in options.models:
