@@ -141,6 +141,18 @@ def test_finetuning_by_few_trials_trains_on_all_of_them(many, sessions):
     assert history["learning_rate"].max() == pytest.approx(many.learning_rate / 4, rel=0.01)
 
 
+@pytest.mark.parametrize(("n_fitted", "share"), [(3, 0.35), (1, 1.0)])
+def test_what_starts_from_an_inference_learns_slower_than_what_starts_from_chance(
+    sessions, n_fitted, share
+):
+    pre = nm.MtMPretrainer(**TINY).fit(sessions[:n_fitted])
+    more = nm.simulate(120, n_neurons=8, n_time=16, random_state=1)
+    more.session_id = "more"
+    history = pre.finetune(more, max_epochs=4).history_
+    assert set(history["stage"]) == {"all"}
+    assert history["learning_rate"].max() == pytest.approx(share * pre.learning_rate, rel=0.2)
+
+
 def test_a_decoder_reads_a_session_that_was_only_calibrated(many, sessions):
     new = many.calibrate(sessions[3])
     decoder = nm.MtMDecoder(new, task="classification")
