@@ -22,7 +22,7 @@ __all__ = ["N_STATISTICS", "Calibration", "Calibrator"]
 # Cosines over the trial that describe a neuron's mean response.
 N_COSINES = 8
 N_STATISTICS = 4 + N_COSINES
-# Trials of a calibration are counted from here, in units of e.
+# The logarithm of the number of trials is measured from that of these many.
 USUAL_TRIALS = 100
 # Factors of a smaller eigenvalue are left out as noise: in units of a neuron's variance, and of the
 # largest that neurons without anything in common would show in as many trials. Weaker ones than
