@@ -16,7 +16,7 @@ from ._starts import Newcomers, Starts
 from ._training import TrainingConfig, autocast
 from .schemes import SchemeSampler
 
-__all__ = ["MaskedPrediction"]
+__all__ = ["VALIDATION_TRIALS", "MaskedPrediction"]
 
 # Validation repeats its trials under fresh masks until it has about this many masked trials, so
 # that the choice of weights is not a matter of a few masks.
@@ -127,25 +127,40 @@ class MaskedPrediction:
         """
         if not self.validation:
             return None
-        sampler, device = self.sampler, self.device
-        generator = self.streams.torch("validation", device.type)
-        totals = _Totals.zeros(len(sampler.schemes), device)
-        n_trials = sum(len(s.counts) for s in self.validation)
-        n_repeats = max(1, round(VALIDATION_TRIALS / n_trials))
-        for session in self.validation:
-            null = self.model.stitch(session.session_id).mean.clamp_min(1e-9).log()
-            trials = torch.arange(len(session.counts), device=device).repeat(n_repeats)
-            for rows in trials.split(self.config.batch_size):
-                masked = mask_trials(session, rows, sampler, generator)
-                with autocast(device, self.config.precision):
-                    (log_rates,) = self.model([masked.group])
-                totals.add(masked, log_rates, null)
+        totals = _Totals.zeros(len(self.sampler.schemes), self.device)
+        for session_id, masked, log_rates in self.predictions(VALIDATION_TRIALS):
+            null = self.model.stitch(session_id).mean.clamp_min(1e-9).log()
+            totals.add(masked, log_rates, null)
         bits = totals.bits_per_spike()
         score = float(bits[totals.entries > 0].mean())
         row = {"val_loss": float(totals.mean_loss()), "val_bps": score}
-        for scheme, value in zip(sampler.schemes, bits.tolist(), strict=True):
+        for scheme, value in zip(self.sampler.schemes, bits.tolist(), strict=True):
             row[f"val_bps_{scheme.name}"] = value
         return score, row
+
+    def predictions(self, n_trials: int) -> Iterator[tuple[str, MaskedTrials, Tensor]]:
+        """Predict the validation trials under masks that are the same at every call.
+
+        Parameters
+        ----------
+        n_trials : int
+            About how many masked trials to make of them all, but at least one of each.
+
+        Yields
+        ------
+        (str, MaskedTrials, Tensor)
+            Session, some of its trials, and their log-rates.
+        """
+        device = self.device
+        generator = self.streams.torch("validation", device.type)
+        n_repeats = max(1, round(n_trials / sum(len(s.counts) for s in self.validation)))
+        for session in self.validation:
+            trials = torch.arange(len(session.counts), device=device).repeat(n_repeats)
+            for rows in trials.split(self.config.batch_size):
+                masked = mask_trials(session, rows, self.sampler, generator)
+                with autocast(device, self.config.precision):
+                    (log_rates,) = self.model([masked.group])
+                yield session.session_id, masked, log_rates
 
 
 @dataclass

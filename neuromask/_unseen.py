@@ -30,6 +30,7 @@ from ._recordings import (
     split_trials,
     table_exclusions,
 )
+from ._shrinkage import shrink
 from ._starts import Newcomers, Starts, start_session
 from ._training import TrainingConfig, resolve_device, resolve_precision
 from ._validation import check_choice, check_fraction, check_positive_int
@@ -185,6 +186,7 @@ class Adapting(ModelHolder):
             new.history_ = adapt(
                 new.model_, objective, list(known), strategy, config, streams, on_epoch=on_epoch
             )
+        shrink(new.model_, objective)
         return new
 
     def _read_unseen(self, X: Any, caller: str) -> list[Recording]:

@@ -25,6 +25,7 @@ from ._recordings import (
     region_members,
     table_exclusions,
 )
+from ._shrinkage import shrink
 from ._starts import Newcomers
 from ._training import resolve_device, train
 from ._unseen import Adapting
@@ -259,6 +260,7 @@ class MtMPretrainer(Adapting, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         )
         with fit_progress(self.verbose, self.max_epochs) as on_epoch:
             history = train(model, objective, config, streams, on_epoch=on_epoch)
+        shrink(model, objective)
         self.model_ = model
         self.history_ = history
         self.schemes_ = schemes

@@ -89,6 +89,8 @@ class Weights(NamedTuple):
     evidence : Tensor, (neurons, n_linear), optional
         What each feature of the linear path moves a neuron's smoothed counts by, in standard
         deviations of their noise, where a calibration has told.
+    shrinkage : Tensor or float, default=1
+        Factor on the distance of log-rates from `base`.
     """
 
     mean: Tensor
@@ -101,6 +103,7 @@ class Weights(NamedTuple):
     history: Tensor
     embedding: Tensor
     evidence: Tensor | None = None
+    shrinkage: Tensor | float = 1.0
 
     def standardise(self, group: TrialGroup) -> Tensor:
         """Return z-scored counts, zero where hidden."""
@@ -171,7 +174,7 @@ class Weights(NamedTuple):
         for average, weight in zip(own.unbind(1), self.history, strict=True):
             change = torch.addcmul(change, average, weight.to(change.dtype))
         bounded = MAX_LOG_CHANGE * torch.tanh(change.float() / MAX_LOG_CHANGE)
-        return bounded + self.base
+        return self.shrinkage * bounded + self.base
 
 
 @dataclass
@@ -254,6 +257,7 @@ class Stitch(nn.Module):
         mean = torch.from_numpy(statistics.mean)
         self.register_buffer("mean", mean.clone())
         self.register_buffer("scale", torch.from_numpy(statistics.scale).clone())
+        self.register_buffer("shrinkage", torch.ones(()))
         self.read_in = linear(n_neurons, n_in, generator)
         self.linear_in = linear(n_neurons, n_linear, generator, bias=False, scale=3**0.5)
         self.read_out = linear(n_features, n_neurons, generator, bias=False, scale=0.1)
@@ -313,4 +317,11 @@ class Stitch(nn.Module):
         elif self.has_start:
             own = {name: value + getattr(self, f"start_{name}") for name, value in own.items()}
             evidence = self.evidence
-        return Weights(mean=self.mean, scale=self.scale, base=self.base, evidence=evidence, **own)
+        return Weights(
+            mean=self.mean,
+            scale=self.scale,
+            base=self.base,
+            evidence=evidence,
+            shrinkage=self.shrinkage,
+            **own,
+        )
