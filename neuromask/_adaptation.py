@@ -19,9 +19,9 @@ from .nn.stitching import SessionStatistics
 
 __all__ = ["STRATEGIES", "adapt", "device_tensors", "with_sessions"]
 
-# Dropout of the linear path in fine-tuning: a start that never saw the trials of the batch does not
+# Dropout of features in fine-tuning: a start that never saw the trials of the batch does not
 # overfit as one from chance does.
-LINEAR_DROPOUT = 0.1
+FEATURE_DROPOUT = 0.1
 
 #: Parts of the network that are trained, one stage after the other.
 STRATEGIES = {"stitch": ("stitch",), "gradual": ("stitch", "all"), "full": ("all",)}
@@ -102,8 +102,8 @@ def _dropping_less(model: nn.Module) -> Iterator[None]:
     if not model.config.encode:
         yield
         return
-    usual, model.linear_dropout = model.linear_dropout, LINEAR_DROPOUT
+    usual, model.feature_dropout = model.feature_dropout, FEATURE_DROPOUT
     try:
         yield
     finally:
-        model.linear_dropout = usual
+        model.feature_dropout = usual

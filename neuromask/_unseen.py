@@ -117,7 +117,8 @@ class Adapting(ModelHolder):
             Validation trials of the same sessions, instead of a share of `X` of
             `validation_fraction`, by default nothing for fewer than a hundred trials. The weights
             that score best on them are kept; those are the calibrated ones where training does not
-            help. Without validation trials the last weights are kept.
+            help. The distance of log-rates from the mean rates is then scaled as is best on them.
+            Without validation trials the last weights are kept as they are.
         strategy : {"auto", "full", "gradual", "stitch"}, default="auto"
             Full trains everything, what sessions share at a lower rate; gradual trains the
             sessions' own weights for half of the epochs and then everything; stitch trains the

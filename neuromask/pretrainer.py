@@ -95,7 +95,9 @@ class MtMPretrainer(Adapting, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
     validation_fraction : float or "auto", default="auto"
         Share of each session's trials set aside to choose the best weights, where `X_val` is not
         given. Auto is 0.1 for sessions of at least a hundred trials and 0 for others; where nothing
-        is set aside all trials train, and the last weights are kept.
+        is set aside all trials train, and the last weights are kept. Trials set aside also say how
+        far a session's log-rates are moved back towards its mean rates: a model is too sure of
+        itself on trials that it was not trained on.
     pooling : {"mean", "none"}, default="mean"
         How `transform` pools over time: averages give (trials, features), none (trials, time,
         features).

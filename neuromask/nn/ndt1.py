@@ -62,8 +62,9 @@ class NDT1Config:
         Bins by which the linear path's kernels look back, the first of them zero.
     history_widths : tuple of float
         Standard deviations, in bins, of the averages of a neuron's own visible counts.
-    dropout, input_dropout, linear_dropout : float
-        Dropout inside blocks, on the tokens that enter them and on the linear path.
+    dropout, input_dropout, feature_dropout : float
+        Dropout inside blocks, on the tokens that enter them, and on what read-outs read: the
+        features of the trunk and of the linear path.
     positions : {"learned", "rope"}
         Embeddings of time bins, or rotary positions in attention.
     prompted : bool
@@ -84,7 +85,7 @@ class NDT1Config:
     history_widths: tuple[float, ...] = (2.0, 5.0, 15.0)
     dropout: float = 0.3
     input_dropout: float = 0.2
-    linear_dropout: float = 0.3
+    feature_dropout: float = 0.3
     positions: str = "learned"
     prompted: bool = True
     encode: bool = False
@@ -126,7 +127,7 @@ class NDT1(nn.Module):
     ) -> None:
         super().__init__()
         self.config = config
-        self.linear_dropout = config.linear_dropout
+        self.feature_dropout = config.feature_dropout
         dim = config.dim
         self.n_time = max(s.n_time for s in sessions)
         widths = (config.smoothing,) * len(config.lags)
@@ -212,7 +213,8 @@ class NDT1(nn.Module):
         trunk = self._trunk(read, torch.cat([g.causal for g in groups]), generator)
         states = []
         for r, features in zip(read, trunk, strict=True):
-            smoothed = drop(r.smoothed, self.linear_dropout, generator)
+            features = drop(features, self.feature_dropout, generator)
+            smoothed = drop(r.smoothed, self.feature_dropout, generator)
             log_rates = r.weights.log_rates(features, smoothed, r.patches, own=r.own)
             states.append(State(torch.cat([features.mean(2), smoothed], -1), log_rates))
         return states

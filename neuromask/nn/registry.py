@@ -31,7 +31,7 @@ class Backbone:
         features that embeddings pool, whose ``stitch(session_id)`` holds what is one session's, and
         whose ``add_session(statistics, generator)`` makes room for another. With
         ``config.encode`` it also has ``calibrator(counts, regions)``, ``encoder`` and
-        ``linear_dropout``, which fine-tuning lowers.
+        ``feature_dropout``, which fine-tuning lowers.
     description : str
         One line for documentation.
     """
