@@ -1,7 +1,7 @@
 """Measure what pretraining on other animals brings to a new one, on real and simulated recordings.
 
     python tests/benchmarks/animals.py held-out OUT [--mice Cori Forssmann Lederberg]
-    python tests/benchmarks/animals.py together OUT
+    python tests/benchmarks/animals.py together OUT [--no-encoder]
     python tests/benchmarks/animals.py temporal OUT
     python tests/benchmarks/animals.py forgetting OUT
     python tests/benchmarks/animals.py variants OUT [--sessions 12 14 17]
@@ -12,13 +12,14 @@
 Protocol of the real recordings: that of recordings.py, on the subset of 150 neurons. *held-out*
 pretrains on the sessions of two mice and serves each session of the third: from scratch, calibrated
 and fine-tuned, with all training trials (validated on the protocol's validation trials) and with
-the first 50 (which all train; from scratch for 200 epochs, and for 120 and 60 as in fine-tuning). *together*
-fits all twelve sessions at once, *temporal* each alone with temporal masking. *forgetting* scores
-the pretraining sessions before and after fine-tuning on the first session of each mouse. *variants*
-fits each session alone with one option changed and scores the validation trials. *scaling* pretrains on 1, 3, 6 and 12 simulated
-animals and serves another; *scaling-real* on 1, 3 and 6 recordings of mice Cori and Forssmann, in
-an order drawn by the seed, and serves three of Lederberg. Every fit is a row of OUT/scores.csv that
-is not made twice, so that a stopped run goes on.
+the first 50 (which all train; from scratch for 200 epochs, and for 120 and 60 as in fine-tuning).
+*together* fits all twelve sessions at once, with an encoder of neurons or without, *temporal* each alone
+with temporal masking. *forgetting* scores the pretraining sessions before and after fine-tuning on the
+first session of each mouse. *variants* fits each session alone with one option changed and scores the
+validation trials. *scaling* pretrains on 1, 3, 6 and 12 simulated animals and serves another;
+*scaling-real* on 1, 3 and 6 recordings of mice Cori and Forssmann, in an order drawn by the seed, and
+serves three of Lederberg. Every fit is a row of OUT/scores.csv that is not made twice, so that a stopped
+run goes on.
 """
 
 from __future__ import annotations
@@ -106,13 +107,15 @@ def model(epochs: int, **options: object) -> nm.MtMPretrainer:
     )
 
 
-def pretrained(folder: Path, numbers: Sequence[int], epochs: int) -> nm.MtMPretrainer:
+def pretrained(
+    folder: Path, numbers: Sequence[int], epochs: int, **options: object
+) -> nm.MtMPretrainer:
     """Fit recordings together, or load what was fitted before."""
-    path = folder / ("pretrained-" + "-".join(map(str, numbers)))
+    path = folder / "-".join(["pretrained", *map(str, [*numbers, *options])])
     if not path.exists():
         parts = [split(number) for number in numbers]
         start = time.perf_counter()
-        pre = model(epochs).fit([p[0] for p in parts], X_val=[p[1] for p in parts])
+        pre = model(epochs, **options).fit([p[0] for p in parts], X_val=[p[1] for p in parts])
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
         seconds = time.perf_counter() - start
         print(f"pretrained on {numbers}: {seconds:.0f} s, peak memory {peak:.2f} GiB", flush=True)
@@ -157,10 +160,12 @@ def serve(scores: Scores, others: list[int], number: int, options: argparse.Name
 def together(scores: Scores, options: argparse.Namespace) -> None:
     """Fit all sessions at once."""
     numbers = [n for some in MICE.values() for n in some]
-    pre = pretrained(options.out, numbers, options.epochs)
+    name = "together without encoder" if options.no_encoder else "together"
+    changed = {"encode_neurons": False} if options.no_encoder else {}
+    pre = pretrained(options.out, numbers, options.epochs, **changed)
     for number in numbers:
-        key = f"together/{number}"
-        scores.add(key, lambda: pre, split(number)[2], model="together", trials="all", seed=0)
+        key = f"{name}/{number}"
+        scores.add(key, lambda: pre, split(number)[2], model=name, trials="all", seed=0)
 
 
 def temporal(scores: Scores, options: argparse.Namespace) -> None:
@@ -319,6 +324,7 @@ def main() -> None:
     parser.add_argument("part", choices=parts)
     parser.add_argument("out", type=Path)
     parser.add_argument("--mice", nargs="+", default=list(MICE), choices=MICE)
+    parser.add_argument("--no-encoder", action="store_true")
     parser.add_argument("--sessions", nargs="+", type=int)
     parser.add_argument("--models", nargs="+")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
