@@ -19,6 +19,7 @@ __all__ = ["shrink"]
 
 # Newton's method on a convex function of one number is exact to four digits after so many steps.
 N_STEPS = 5
+# A few validation trials may ask for anything; they are not believed beyond these factors.
 BOUNDS = (0.2, 2.0)
 
 
