@@ -47,6 +47,7 @@ ORDER = [
     "_training",
     "_starts",
     "_pretraining",
+    "_shrinkage",
     "_progress",
     "_checkpoint",
     "evaluation",
