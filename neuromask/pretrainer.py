@@ -127,7 +127,7 @@ class MtMPretrainer(Adapting, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         Region names over all sessions.
     history_ : DataFrame
         One row an epoch, with the losses and, where trials were set aside, the bits per spike of
-        each scheme on these.
+        each scheme on these, before log-rates are moved back towards the mean rates.
     excluded_ : DataFrame
         What was left out: session, item, name and reason.
     n_features_in_ : int

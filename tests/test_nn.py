@@ -216,6 +216,19 @@ def test_initial_weights_and_dropout_come_from_the_generator():
     assert torch.equal(torch.get_rng_state(), before)
 
 
+def test_features_are_dropped_for_read_outs_and_given_whole_to_others():
+    net = model(dropout=0.0, input_dropout=0.0, feature_dropout=0.5)
+    (whole,) = net.states([group()])
+    (dropped,) = net.states([group()], generator=torch.Generator().manual_seed(1))
+    dim = net.config.dim
+    assert torch.equal(whole.features[..., :dim], dropped.features[..., :dim])
+    with torch.no_grad():  # the linear path alone has no say any more
+        net.stitch("a").read_out.weight[:, dim:] = 0
+    (whole,) = net.states([group()])
+    (dropped,) = net.states([group()], generator=torch.Generator().manual_seed(1))
+    assert not torch.allclose(whole.log_rates, dropped.log_rates)
+
+
 @pytest.mark.parametrize("probability", [0.1, 0.3, 0.9])
 def test_dropout_zeroes_its_share_and_keeps_the_mean(probability):
     x = torch.ones(101, 1003)  # not a multiple of eight entries

@@ -213,9 +213,10 @@ class NDT1(nn.Module):
         trunk = self._trunk(read, torch.cat([g.causal for g in groups]), generator)
         states = []
         for r, features in zip(read, trunk, strict=True):
-            features = drop(features, self.feature_dropout, generator)
             smoothed = drop(r.smoothed, self.feature_dropout, generator)
-            log_rates = r.weights.log_rates(features, smoothed, r.patches, own=r.own)
+            # For read-outs alone: a decoder in training reads the trunk's features whole.
+            read_out = drop(features, self.feature_dropout, generator)
+            log_rates = r.weights.log_rates(read_out, smoothed, r.patches, own=r.own)
             states.append(State(torch.cat([features.mean(2), smoothed], -1), log_rates))
         return states
 
