@@ -19,9 +19,9 @@ from .nn.stitching import SessionStatistics
 
 __all__ = ["STRATEGIES", "adapt", "device_tensors", "with_sessions"]
 
-# Dropout of features in fine-tuning: a start that never saw the trials of the batch does not
-# overfit as one from chance does.
-FEATURE_DROPOUT = 0.1
+# Dropout of what read-outs read in fine-tuning: a start that never saw the trials of the batch does
+# not overfit as one from chance does.
+DROPOUT = {"linear_dropout": 0.1, "trunk_dropout": 0.1}
 
 #: Parts of the network that are trained, one stage after the other.
 STRATEGIES = {"stitch": ("stitch",), "gradual": ("stitch", "all"), "full": ("all",)}
@@ -102,8 +102,11 @@ def _dropping_less(model: nn.Module) -> Iterator[None]:
     if not model.config.encode:
         yield
         return
-    usual, model.feature_dropout = model.feature_dropout, FEATURE_DROPOUT
+    usual = {name: getattr(model, name) for name in DROPOUT}
     try:
+        for name, probability in DROPOUT.items():
+            setattr(model, name, min(probability, usual[name]))
         yield
     finally:
-        model.feature_dropout = usual
+        for name, probability in usual.items():
+            setattr(model, name, probability)

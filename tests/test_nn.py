@@ -217,7 +217,7 @@ def test_initial_weights_and_dropout_come_from_the_generator():
 
 
 def test_features_are_dropped_for_read_outs_and_given_whole_to_others():
-    net = model(dropout=0.0, input_dropout=0.0, feature_dropout=0.5)
+    net = model(dropout=0.0, input_dropout=0.0, linear_dropout=0.5, trunk_dropout=0.5)
     (whole,) = net.states([group()])
     (dropped,) = net.states([group()], generator=torch.Generator().manual_seed(1))
     dim = net.config.dim
@@ -227,6 +227,18 @@ def test_features_are_dropped_for_read_outs_and_given_whole_to_others():
     (whole,) = net.states([group()])
     (dropped,) = net.states([group()], generator=torch.Generator().manual_seed(1))
     assert not torch.allclose(whole.log_rates, dropped.log_rates)
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_features_of_the_trunk_are_dropped_where_it_serves_several_sessions(backbone):
+    still = {"dropout": 0.0, "input_dropout": 0.0, "linear_dropout": 0.0, "trunk_dropout": 0.5}
+    for names in ("a", "ab"):
+        net = model(names, backbone=backbone, **still)
+        (whole,), (dropped,) = (
+            net([group()], generator=generator)
+            for generator in (None, torch.Generator().manual_seed(1))
+        )
+        assert torch.equal(whole, dropped) == (len(names) == 1)
 
 
 @pytest.mark.parametrize("probability", [0.1, 0.3, 0.9])

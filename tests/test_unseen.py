@@ -88,7 +88,8 @@ def test_other_strategies_train_what_is_shared_but_not_the_encoder(many, session
     assert all((after[k] == before[k]).all() for k in own)
     stages = {"full": ["all"], "gradual": ["stitch", "all"]}[strategy]
     assert list(dict.fromkeys(new.history_["stage"])) == stages
-    assert new.model_.feature_dropout == many.model_.feature_dropout
+    for name in ("linear_dropout", "trunk_dropout"):
+        assert getattr(new.model_, name) == getattr(many.model_, name)
     assert new.history_["epoch"].tolist() == list(range(1, len(new.history_) + 1))
 
 

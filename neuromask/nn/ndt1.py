@@ -62,9 +62,11 @@ class NDT1Config:
         Bins by which the linear path's kernels look back, the first of them zero.
     history_widths : tuple of float
         Standard deviations, in bins, of the averages of a neuron's own visible counts.
-    dropout, input_dropout, feature_dropout : float
-        Dropout inside blocks, on the tokens that enter them, and on what read-outs read: the
-        features of the trunk and of the linear path.
+    dropout, input_dropout : float
+        Dropout inside blocks and on the tokens that enter them.
+    linear_dropout, trunk_dropout : float
+        Dropout on what read-outs read: features of the linear path and, in a model of several
+        sessions, of the trunk.
     positions : {"learned", "rope"}
         Embeddings of time bins, or rotary positions in attention.
     prompted : bool
@@ -85,7 +87,8 @@ class NDT1Config:
     history_widths: tuple[float, ...] = (2.0, 5.0, 15.0)
     dropout: float = 0.3
     input_dropout: float = 0.2
-    feature_dropout: float = 0.3
+    linear_dropout: float = 0.3
+    trunk_dropout: float = 0.3
     positions: str = "learned"
     prompted: bool = True
     encode: bool = False
@@ -127,7 +130,10 @@ class NDT1(nn.Module):
     ) -> None:
         super().__init__()
         self.config = config
-        self.feature_dropout = config.feature_dropout
+        self.linear_dropout = config.linear_dropout
+        # Features that fit other sessions are noise that a read-out can learn trials by; those of
+        # a trunk that serves one session alone are not.
+        self.trunk_dropout = config.trunk_dropout if len(sessions) > 1 else 0.0
         dim = config.dim
         self.n_time = max(s.n_time for s in sessions)
         widths = (config.smoothing,) * len(config.lags)
@@ -213,9 +219,9 @@ class NDT1(nn.Module):
         trunk = self._trunk(read, torch.cat([g.causal for g in groups]), generator)
         states = []
         for r, features in zip(read, trunk, strict=True):
-            smoothed = drop(r.smoothed, self.feature_dropout, generator)
+            smoothed = drop(r.smoothed, self.linear_dropout, generator)
             # For read-outs alone: a decoder in training reads the trunk's features whole.
-            read_out = drop(features, self.feature_dropout, generator)
+            read_out = drop(features, self.trunk_dropout, generator)
             log_rates = r.weights.log_rates(read_out, smoothed, r.patches, own=r.own)
             states.append(State(torch.cat([features.mean(2), smoothed], -1), log_rates))
         return states

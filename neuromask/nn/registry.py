@@ -30,8 +30,8 @@ class Backbone:
         generator)`` gives log-rates, whose ``states(groups, *, generator)`` gives those with the
         features that embeddings pool, whose ``stitch(session_id)`` holds what is one session's, and
         whose ``add_session(statistics, generator)`` makes room for another. With
-        ``config.encode`` it also has ``calibrator(counts, regions)``, ``encoder`` and
-        ``feature_dropout``, which fine-tuning lowers.
+        ``config.encode`` it also has ``calibrator(counts, regions)``, ``encoder``, and
+        ``linear_dropout`` and ``trunk_dropout``, which fine-tuning lowers.
     description : str
         One line for documentation.
     """
