@@ -105,7 +105,7 @@ def _dropping_less(model: nn.Module) -> Iterator[None]:
     usual = {name: getattr(model, name) for name in DROPOUT}
     try:
         for name, probability in DROPOUT.items():
-            setattr(model, name, min(probability, usual[name]))
+            setattr(model, name, probability)
         yield
     finally:
         for name, probability in usual.items():

@@ -131,9 +131,7 @@ class NDT1(nn.Module):
         super().__init__()
         self.config = config
         self.linear_dropout = config.linear_dropout
-        # Features that fit other sessions are noise that a read-out can learn trials by; those of
-        # a trunk that serves one session alone are not.
-        self.trunk_dropout = config.trunk_dropout if len(sessions) > 1 else 0.0
+        self.trunk_dropout = config.trunk_dropout
         dim = config.dim
         self.n_time = max(s.n_time for s in sessions)
         widths = (config.smoothing,) * len(config.lags)
@@ -217,11 +215,14 @@ class NDT1(nn.Module):
         """Return log-rates as `forward` does, with the features that they are read from."""
         read = [self._read_in(group) for group in groups]
         trunk = self._trunk(read, torch.cat([g.causal for g in groups]), generator)
+        # Features that fit other sessions are noise that a read-out can learn trials by; those of
+        # a trunk that serves one session alone are not.
+        trunk_dropout = self.trunk_dropout if len(self.stitches) > 1 else 0.0
         states = []
         for r, features in zip(read, trunk, strict=True):
             smoothed = drop(r.smoothed, self.linear_dropout, generator)
             # For read-outs alone: a decoder in training reads the trunk's features whole.
-            read_out = drop(features, self.trunk_dropout, generator)
+            read_out = drop(features, trunk_dropout, generator)
             log_rates = r.weights.log_rates(read_out, smoothed, r.patches, own=r.own)
             states.append(State(torch.cat([features.mean(2), smoothed], -1), log_rates))
         return states
