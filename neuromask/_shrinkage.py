@@ -10,10 +10,15 @@ Copas, J. B. (1983). Regression, prediction and shrinkage. Journal of the Royal 
 
 from __future__ import annotations
 
+from itertools import groupby
+from operator import itemgetter
+
 import torch
 from torch import Tensor, nn
 
+from ._batching import MaskedTrials
 from ._pretraining import VALIDATION_TRIALS, MaskedPrediction
+from .nn.stitching import Stitch
 
 __all__ = ["shrink"]
 
@@ -37,20 +42,24 @@ def shrink(model: nn.Module, objective: MaskedPrediction) -> None:
     objective : MaskedPrediction
         What it was trained on, with validation trials.
     """
-    n_trials = VALIDATION_TRIALS * len(objective.validation)
-    for _ in range(N_STEPS if n_trials else 0):
-        sums: dict[str, Tensor] = {}
-        for session_id, masked, log_rates in objective.predictions(n_trials):
-            stitch = model.stitch(session_id)
-            change = (log_rates - stitch.base) / stitch.shrinkage
-            rates, target = log_rates.exp(), masked.target.to(log_rates.dtype)
-            slope = ((rates - masked.counts) * change * target).sum((1, 2))
-            curvature = (rates * change.square() * target).sum((1, 2))
-            found = torch.stack([slope, curvature, target.sum((1, 2))])  # (3, trials)
-            if session_id not in sums:
-                sums[session_id] = found.new_zeros(3, len(objective.sampler.schemes))
-            sums[session_id].index_add_(1, masked.group.scheme, found)
-        for session_id, (slope, curvature, entries) in sums.items():
-            weight = 1 / entries.clamp_min(1)  # every scheme counts the same
-            step = (weight @ slope) / (weight @ curvature).clamp_min(1e-12)
-            model.stitch(session_id).shrinkage.sub_(step).clamp_(*BOUNDS)
+    if not objective.validation:
+        return
+    predicted = objective.predictions(VALIDATION_TRIALS * len(objective.validation))
+    for session_id, parts in groupby(predicted, key=itemgetter(0)):
+        stitch = model.stitch(session_id)
+        targets = [_targets(stitch, masked, log_rates) for _, masked, log_rates in parts]
+        base, change, counts, scheme = (torch.cat(t) for t in zip(*targets, strict=True))
+        weight = (1 / scheme.bincount())[scheme]  # every scheme counts the same
+        for _ in range(N_STEPS):
+            rates = (base + stitch.shrinkage * change).exp()
+            slope = (weight * (rates - counts) * change).sum()
+            curvature = (weight * rates * change.square()).sum()
+            stitch.shrinkage.sub_(slope / curvature.clamp_min(1e-12)).clamp_(*BOUNDS)
+
+
+def _targets(stitch: Stitch, masked: MaskedTrials, log_rates: Tensor) -> tuple[Tensor, ...]:
+    """Return base rates, distances from them, counts and schemes of the entries asked for."""
+    change = (log_rates - stitch.base) / stitch.shrinkage
+    base = stitch.base.expand_as(log_rates)
+    scheme = masked.group.scheme[:, None, None].expand_as(masked.target)
+    return tuple(x[masked.target] for x in (base, change, masked.counts, scheme))

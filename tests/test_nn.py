@@ -239,6 +239,10 @@ def test_features_of_the_trunk_are_dropped_where_it_serves_several_sessions(back
             for generator in (None, torch.Generator().manual_seed(1))
         )
         assert torch.equal(whole, dropped) == (len(names) == 1)
+    met_later = model("a", backbone=backbone, **still)
+    met_later.add_session(statistics("b"), torch.Generator().manual_seed(0))
+    (dropped,) = met_later([group()], generator=torch.Generator().manual_seed(1))
+    assert not torch.equal(dropped, met_later([group()])[0])
 
 
 @pytest.mark.parametrize("probability", [0.1, 0.3, 0.9])
