@@ -14,7 +14,7 @@ _PUBLIC = {
     "PAPER_SIZES": "pretrainer",
     "MtMDecoder": "decoder",
     "compare": "comparison",
-    "load": "persistence",
+    "load": "pretrainer",
     "Session": "session",
     "simulate": "datasets.simulate",
     "load_npz": "datasets.npz",
@@ -28,9 +28,9 @@ _PUBLIC = {
     "Scheme": "schemes",
     "available_schemes": "schemes",
     "register_scheme": "schemes",
-    "Backbone": "nn.registry",
-    "available_backbones": "nn.registry",
-    "register_backbone": "nn.registry",
+    "Backbone": "nn.backbones",
+    "available_backbones": "nn.backbones",
+    "register_backbone": "nn.backbones",
 }
 _SUBMODULES = (
     "baselines",

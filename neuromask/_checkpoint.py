@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from ._errors import CheckpointError
+from .errors import CheckpointError
 
 __all__ = ["FORMAT_VERSION", "read_folder", "write_folder"]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ._errors import InvalidInputError
+from .errors import InvalidInputError
 
 __all__ = ["RandomStreams", "random_streams"]
 

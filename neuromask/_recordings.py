@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from ._errors import InvalidInputError, NeuromaskWarning, UnknownSessionError, suggest
-from ._validation import check_spikes, resolve_regions
+from ._checks import check_spikes, resolve_regions
+from .errors import InvalidInputError, NeuromaskWarning, UnknownSessionError, suggest
 from .schemes import Scheme
 from .session import Session
 
@@ -23,7 +23,6 @@ __all__ = [
     "is_session_list",
     "read_known",
     "read_new",
-    "read_one",
     "read_unseen",
     "rebinned",
     "region_codes",
@@ -69,10 +68,13 @@ class SessionInfo:
 
 @dataclass(frozen=True)
 class Recording:
-    """One session's counts and what is known of it."""
+    """One session's counts and what is known of it: an `X` that was read and checked."""
 
     info: SessionInfo
     counts: np.ndarray  # (trials, time, neurons)
+
+    def __len__(self) -> int:
+        return len(self.counts)
 
 
 def is_session_list(X: Any) -> bool:
@@ -87,8 +89,8 @@ def read_new(
 
     Parameters
     ----------
-    X : Session, array-like (trials, time, neurons), or list of either
-        One recording or several.
+    X : Session, array-like (trials, time, neurons), list of either, or Recording
+        One recording or several; what was read before is taken as it is.
     y, regions, default
         Where regions may come from, see `resolve_regions`; for a list, `regions` is a list too.
     rebin : float, optional
@@ -96,6 +98,8 @@ def read_new(
     caller : str
         Name put in front of errors.
     """
+    if isinstance(X, Recording):
+        return [X]
     if not is_session_list(X):
         return [_read(rebinned(X, rebin), y, regions, default, "session", caller)]
     per_session = [None] * len(X) if regions is None else list(regions)
@@ -117,16 +121,6 @@ def read_new(
         )
     _agree_on_bin_width(found, caller)
     return found
-
-
-def read_one(X: Any, *, caller: str) -> np.ndarray:
-    """Return the counts of one recording, refusing a list of them."""
-    if is_session_list(X):
-        raise InvalidInputError(
-            f"{caller}: X is a list of {len(X)} recordings; expected one session. Pretrain on all "
-            "of them, then fit one decoder a session."
-        )
-    return check_spikes(X, caller=caller)
 
 
 def rebinned(X: Any, rebin: float | None) -> Any:
@@ -184,6 +178,8 @@ def read_known(
     InvalidInputError
         If neurons, bins or bin width differ from what the model was fitted on.
     """
+    if isinstance(X, Recording):
+        return X
     X = rebinned(X, rebin)
     counts = check_spikes(X, caller=caller)
     info = _which(X, known, caller)

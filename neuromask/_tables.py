@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ._errors import InvalidInputError
+from .errors import InvalidInputError
 
 __all__ = ["plain_column", "read_indices", "read_table"]
 

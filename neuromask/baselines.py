@@ -13,8 +13,8 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.optimize import minimize
 
-from ._errors import InvalidInputError
-from ._validation import check_choice, check_regions, check_spikes
+from ._checks import check_choice, check_regions, check_spikes
+from .errors import InvalidInputError
 from .evaluation import REGION_TASKS, TASKS
 
 __all__ = ["PSTH", "MeanRate", "PoissonGLM"]

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 from sklearn.base import clone
 
-from ._errors import InvalidInputError, suggest
+from ._checks import check_choice, check_fraction
 from ._recordings import is_session_list
-from ._validation import check_choice, check_fraction
+from .errors import InvalidInputError, suggest
 from .evaluation import summarise
-from .pretrainer import MtMPretrainer
+from .pretrainer import MtMPretrainer, check_parameters
 from .schemes import MTM_SCHEMES
 from .session import Session
 
@@ -90,7 +90,7 @@ def compare(
     template = MtMPretrainer() if estimator is None else estimator
     fits = {name: clone(template).set_params(**given) for name, given in parameters.items()}
     for fit in fits.values():
-        fit._check_parameters(caller)
+        check_parameters(fit, caller=caller)
     check_fraction("test_fraction", test_fraction, caller=caller, low=1e-6, high=1 - 1e-6)
     pairs = _pairs(X, X_test, test_fraction, caller)
     tables = []

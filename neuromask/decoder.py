@@ -14,35 +14,32 @@ from sklearn.utils import ClassifierTags, RegressorTags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from ._base import SpikesEstimator
-from ._errors import InvalidInputError
-from ._finetuning import STRATEGIES, finetune_readout, split_for_validation
-from ._interpretation import region_importance, scores_over_time
-from ._pretrained import (
+from ._checks import check_choice, check_fraction, check_positive_int
+from ._estimator import SpikesEstimator
+from ._random import random_streams
+from ._recordings import Recording, read_known
+from .decoding.baselines import DECODING_TASKS, decoding_baselines
+from .decoding.features import block_sizes, read_features
+from .decoding.finetuning import STRATEGIES, finetune_readout, split_for_validation
+from .decoding.interpretation import region_importance, scores_over_time
+from .decoding.pretrained import (
     check_scheme,
     fitted_schemes,
     hidden_neurons,
     is_fitted,
     pretrain_copy,
+    read_trials,
     resolve_pretrainer,
     scheme_names,
 )
-from ._progress import fit_progress
-from ._random import random_streams
-from ._readout import Readout, read_scheme
-from ._recordings import Recording, read_known, read_one
-from ._targets import Classes, Signals, read_labels, read_target
-from ._training import TrainingConfig
-from ._validation import check_choice, check_fraction, check_positive_int, check_spikes
-from .decoding import (
-    TASKS,
-    compare_decoders,
-    decoding_baselines,
-    pooled_r2,
-    summarise_decoders,
-    warn_of_losses,
-)
+from .decoding.readout import Readout, fit_readout, make_folds, read_scheme
+from .decoding.scores import compare_decoders, pooled_r2, summarise_decoders, warn_of_losses
+from .decoding.targets import Classes, Signals, read_labels, read_target
+from .errors import InvalidInputError
+from .pretrainer import fitted_network
 from .session import Session
+from .training.loop import TrainingConfig
+from .training.progress import fit_progress
 
 __all__ = ["MtMDecoder"]
 
@@ -228,18 +225,18 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
         caller = "MtMDecoder.fit"
         self._check_parameters(caller)
         given = resolve_pretrainer(self.pretrainer, caller=caller)
-        counts, target = self._read(X, y, caller)
+        recording = read_trials(X, given, caller=caller)
+        target = self._target(recording, y, caller)
         check_scheme(given, self.scheme, caller=caller)
-        hidden = hidden_neurons(X, given, self.regions, counts.shape[2], caller=caller)
+        hidden = hidden_neurons(recording, self.regions, caller=caller)
         weights = target.trial_weights(self.class_weight)
         streams = random_streams(self.random_state)
         rows = None
         if self.finetune != "head":
             fraction = self.validation_fraction
             rows = split_for_validation(target, fraction, streams.split, caller=caller)
-        pre = given if is_fitted(given) else pretrain_copy(given, X, streams.init)
-        recording = read_known(X, pre.sessions_, caller=caller)
-        network = pre._network()
+        pre = given if is_fitted(given) else pretrain_copy(given, recording, streams.init)
+        network = fitted_network(pre)
         readouts = {
             name: read_scheme(network, recording, hidden, name, target, weights, streams.split)
             for name in scheme_names(pre, self.scheme, recording.info)
@@ -273,7 +270,7 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
         self.history_ = history
         self.n_features_in_ = recording.info.n_neurons
         self._info = recording.info
-        self._n_time = counts.shape[1]
+        self._n_time = recording.counts.shape[1]
         self._hidden = hidden
         self._per_bin = target.per_bin
         if isinstance(target, Classes):
@@ -333,8 +330,9 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
             If `y` holds a class that was not fitted, or does not suit the trials.
         """
         caller = "MtMDecoder.score"
+        recording = self._known(X, caller)
         metric = accuracy_score if _decodes_classes(self) else pooled_r2
-        return float(metric(self._truth(X, y, caller), self.predict(X)))
+        return float(metric(self._truth(recording, y, caller), self.predict(recording)))
 
     def evaluate(
         self,
@@ -377,7 +375,6 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
             If a baseline does better by more than a standard error.
         """
         caller = "MtMDecoder.evaluate"
-        self._check_parameters(caller)
         _, target = self._read(X, y, caller)
         models: dict[str, Any] = {"MtM": self}
         if baselines:
@@ -411,10 +408,25 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
             importance_se; the most important first. Scores are balanced accuracy or R².
         """
         caller = "MtMDecoder.region_importance"
-        truth = self._truth(X, y, caller)
+        recording = self._known(X, caller)
+        truth = self._truth(recording, y, caller)
         check_positive_int("n_bootstrap", n_bootstrap, caller=caller)
-        known = self._known(X, caller)
-        return region_importance(self, known, truth, n_bootstrap=n_bootstrap, caller=caller)
+        if recording.info.regions is None:
+            raise InvalidInputError(
+                f"{caller}: no regions are known for session {recording.info.session_id!r}; expected "
+                "one a neuron. Pretrain with a Session that carries them, or with regions=..."
+            )
+        # The head of the scheme that was pretrained with hidden regions, where there is one.
+        scheme = "inter-region" if "inter-region" in self.readouts_ else self.scheme_
+        return region_importance(
+            lambda hidden: self._decode(recording, hidden, scheme),
+            np.array(recording.info.regions),
+            self._hidden,
+            truth,
+            is_classes=_decodes_classes(self),
+            n_bootstrap=n_bootstrap,
+            generator=np.random.default_rng(random_streams(self.random_state).split),
+        )
 
     def time_resolved(self, X: Any, y: Any, *, cv: Any = 5, step: int = 1) -> pd.DataFrame:
         """Cross-validate how well behaviour is decoded at each time.
@@ -441,8 +453,7 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
             bin's width is not known) and score: balanced accuracy, or R² over trials.
         """
         caller = "MtMDecoder.time_resolved"
-        self._check_parameters(caller)
-        counts, target = self._read(X, y, caller)
+        recording, target = self._read(X, y, caller)
         check_positive_int("step", step, caller=caller)
         given = resolve_pretrainer(self.pretrainer, caller=caller)
         schemes = fitted_schemes(given, caller=caller)
@@ -452,18 +463,38 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
                 f"{caller}: no pretrained scheme attends causally; expected one such as 'causal'. "
                 "Add it to the pretrainer's schemes."
             )
-        trials = X if isinstance(X, Session) else counts
-        bins = np.arange(0, counts.shape[1], step)
-        table = scores_over_time(self, trials, np.asarray(y), target, bins, cv=cv, causal=causal)
-        width = getattr(X, "bin_width", None)
+        trials, truth = X if isinstance(X, Session) else recording.counts, np.asarray(y)
+        bins = np.arange(0, recording.counts.shape[1], step)
+
+        def decode_bins(training: np.ndarray, test: np.ndarray) -> np.ndarray:
+            fitted = clone(self)
+            if target.per_bin:
+                return fitted.fit(trials[training], truth[training]).predict(trials[test])[:, bins]
+            known = fitted.set_params(scheme=causal).fit(trials[training], truth[training])
+            return known._decode_bins(trials[training], target.take(training), trials[test], bins)
+
+        table = scores_over_time(
+            decode_bins,
+            truth,
+            bins,
+            cv=cv,
+            is_classes=_decodes_classes(self),
+            per_bin=target.per_bin,
+        )
+        width = recording.info.bin_width
         table.insert(2, "time", (table["bin"] + 1) * (np.nan if width is None else width))
         return table
 
-    def _read(self, X: Any, y: Any, caller: str) -> tuple[np.ndarray, Classes | Signals]:
-        """Check trials to fit on, and their target."""
-        counts = read_one(X, caller=caller)
-        n_trials, n_time, _ = counts.shape
-        return counts, read_target(y, self.task, n_trials=n_trials, n_time=n_time, caller=caller)
+    def _read(self, X: Any, y: Any, caller: str) -> tuple[Recording, Classes | Signals]:
+        """Check parameters, trials to fit on, and their target."""
+        self._check_parameters(caller)
+        given = resolve_pretrainer(self.pretrainer, caller=caller)
+        recording = read_trials(X, given, caller=caller)
+        return recording, self._target(recording, y, caller)
+
+    def _target(self, recording: Recording, y: Any, caller: str) -> Classes | Signals:
+        n_trials, n_time, _ = recording.counts.shape
+        return read_target(y, self.task, n_trials=n_trials, n_time=n_time, caller=caller)
 
     def _decode(self, recording: Recording, hidden: np.ndarray, scheme: str) -> np.ndarray:
         """Return what users see, with some neurons hidden and a scheme's prompt."""
@@ -471,10 +502,31 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
 
     def _outputs(self, recording: Recording, hidden: np.ndarray, scheme: str) -> np.ndarray:
         """Return outputs (trials, time or 1, outputs)."""
-        features = self.pretrainer_._network().decoding_features(
-            recording, hidden, scheme, per_bin=self._per_bin
+        features = read_features(
+            fitted_network(self.pretrainer_), recording, hidden, scheme, per_bin=self._per_bin
         )
         return self.readouts_[scheme].predict(features)
+
+    def _decode_bins(
+        self, X: Any, target: Classes | Signals, X_test: Any, bins: np.ndarray
+    ) -> np.ndarray:
+        """Fit a read-out to each bin of the fitted trials alone; return answers (test trials, bins)."""
+        network = fitted_network(self.pretrainer_)
+        known = [self._known(x, "MtMDecoder.time_resolved") for x in (X, X_test)]
+        training, test = (
+            read_features(network, x, self._hidden, self.scheme_, per_bin=True) for x in known
+        )
+        blocks = block_sizes(network.model.n_features, known[0].info.n_neurons, per_bin=True)
+        weights = target.trial_weights(self.class_weight)
+        folds = make_folds(target, random_streams(self.random_state).split)
+        answers = []
+        for i in bins:
+            one = slice(i, i + 1)
+            readout = fit_readout(
+                training[:, one], target, block_sizes=blocks, trial_weights=weights, folds=folds
+            )
+            answers.append(self._answers(readout, readout.predict(test[:, one])))
+        return np.stack(answers, axis=1)
 
     def _answers(self, readout: Readout, outputs: np.ndarray) -> np.ndarray:
         """Turn outputs into what users see."""
@@ -485,7 +537,8 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
     def _known(self, X: Any, caller: str) -> Recording:
         """Check trials of the fitted session."""
         check_is_fitted(self)
-        recording = read_known(X, {self._info.session_id: self._info}, caller=caller)
+        known = {self._info.session_id: self._info}
+        recording = read_known(X, known, rebin=self.pretrainer_.rebin, caller=caller)
         if recording.counts.shape[1] != self._n_time:
             raise InvalidInputError(
                 f"{caller}: X has {recording.counts.shape[1]} bins; the decoder was fitted with "
@@ -493,14 +546,11 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
             )
         return recording
 
-    def _truth(self, X: Any, y: Any, caller: str) -> np.ndarray:
+    def _truth(self, recording: Recording, y: Any, caller: str) -> np.ndarray:
         """Check what is to be scored against."""
-        check_is_fitted(self)
-        counts = check_spikes(X, caller=caller)
+        counts = recording.counts
         if not _decodes_classes(self):
-            target = read_target(
-                y, self.task, n_trials=len(counts), n_time=counts.shape[1], caller=caller
-            )
+            target = self._target(recording, y, caller)
             if target.units.shape != self._units.shape:
                 raise InvalidInputError(
                     f"{caller}: y has {target.units.shape or 'one number'} a trial; expected "
@@ -510,7 +560,7 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
         return read_labels(y, n_trials=len(counts), known=self.classes_, caller=caller)
 
     def _check_parameters(self, caller: str) -> None:
-        check_choice("task", self.task, TASKS, caller=caller)
+        check_choice("task", self.task, DECODING_TASKS, caller=caller)
         check_choice("finetune", self.finetune, ("head", *STRATEGIES), caller=caller)
         if isinstance(self.class_weight, str):
             check_choice("class_weight", self.class_weight, ["balanced"], caller=caller)

@@ -14,16 +14,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from ._errors import InvalidInputError
-from ._validation import check_choice, check_positive_int, check_regions, check_spikes
+from ._checks import check_choice, check_positive_int, check_regions, check_spikes
+from .errors import InvalidInputError
 from .metrics import bits_per_spike, poisson_d2
 
-__all__ = ["TASKS", "TASK_SCHEMES", "PredictRates", "evaluate", "summarise"]
+if TYPE_CHECKING:
+    from .schemes import Scheme
+
+__all__ = ["TASKS", "TASK_SCHEMES", "PredictRates", "evaluate", "summarise", "task_scheme"]
 
 PredictRates = Callable[[np.ndarray, np.ndarray, str], np.ndarray]
 
@@ -201,6 +204,12 @@ def summarise(table: pd.DataFrame) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows, columns=SUMMARY_COLUMNS)
+
+
+def task_scheme(schemes: Sequence[Scheme], task: str) -> int:
+    """Return the number of the scheme whose prompt serves a task best, of those that were fitted."""
+    names = [s.name for s in schemes]
+    return next((names.index(name) for name in TASK_SCHEMES[task] if name in names), 0)
 
 
 def _passes(

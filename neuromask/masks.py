@@ -18,7 +18,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ._errors import InvalidInputError
+from .errors import InvalidInputError
 
 __all__ = [
     "Mask",

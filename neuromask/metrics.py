@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import gammaln, xlogy
 
-from ._errors import InvalidInputError
+from .errors import InvalidInputError
 
 __all__ = ["bits_per_spike", "poisson_d2", "poisson_nll", "psth_r2", "trial_r2"]
 

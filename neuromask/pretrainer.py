@@ -2,37 +2,63 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import inspect
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
+from torch import nn
 
-from ._adaptation import device_tensors
-from ._checkpoint import write_folder
-from ._errors import InvalidInputError
-from ._progress import fit_progress
-from ._random import random_streams
+from ._checkpoint import read_folder, write_folder
+from ._checks import check_choice, check_fraction, check_positive_int
+from ._estimator import SpikesEstimator
+from ._random import RandomStreams, random_streams
 from ._recordings import (
+    MANY_TRIALS,
+    Recording,
+    SessionInfo,
     is_session_list,
     read_known,
     read_new,
+    read_unseen,
     region_members,
+    split_trials,
     table_exclusions,
 )
-from ._shrinkage import shrink
-from ._starts import Newcomers
-from ._training import resolve_device, train
-from ._unseen import Adapting
-from .evaluation import evaluate, summarise
-from .schemes import MTM_SCHEMES, Scheme
+from .errors import CheckpointError, InvalidInputError
+from .evaluation import evaluate, summarise, task_scheme
+from .nn.backbones import find_backbone
+from .nn.device import resolve_device, resolve_precision
+from .nn.fitted import FittedNetwork
+from .nn.session_weights import SessionStatistics
+from .schemes import MTM_SCHEMES, Scheme, resolve_schemes, scheme_index
+from .training.fitting import Masking, fit_network, session_tensors
+from .training.loop import TrainingConfig
+from .training.new_sessions import add_sessions, start_session
+from .training.parameters import ADAPTING
+from .training.progress import fit_progress
 
-__all__ = ["PAPER_SIZES", "MtMPretrainer"]
+__all__ = ["PAPER_SIZES", "MtMPretrainer", "check_parameters", "fitted_network", "load"]
+
+POOLINGS = ("mean", "none")
+POSITIONS = ("learned", "rope")
+SAMPLINGS = ("proportional", "balanced")
+# What a session shares with others was learned from many: it moves slower than what is its own.
+SHARED_RATE = 0.3
+# What starts from the encoder's inference learns slower than what starts from chance.
+ADAPTING_RATE = {"few": 0.25, "many": 0.35}
+ADAPTING_EPOCHS = {"few": 120, "many": 60}
+# Most of a session's trials in a batch, so that enough are left to infer its start from.
+BATCH_SHARE = 0.2
 
 #: Sizes and training of the published NDT1 models: ``MtMPretrainer(**PAPER_SIZES)``. They want many
 #: sessions and a GPU; on a single recording the defaults predict better.
@@ -49,7 +75,9 @@ PAPER_SIZES = {
 }
 
 
-class MtMPretrainer(Adapting, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class MtMPretrainer(
+    SpikesEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+):
     """Pretrain a transformer on spike counts by alternating masking schemes.
 
     The fitted model predicts any neuron, region or future bin from the rest, and embeds trials.
@@ -215,6 +243,12 @@ class MtMPretrainer(Adapting, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         tags.transformer_tags.preserves_dtype = []  # counts in, float32 out
         return tags
 
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        if "model_" in state and next(self.model_.parameters()).device.type != "cpu":
+            state = state | {"model_": copy.deepcopy(self.model_).cpu()}
+        return state
+
     def fit(
         self, X: Any, y: Any = None, *, regions: Any = None, X_val: Any = None
     ) -> MtMPretrainer:
@@ -244,7 +278,7 @@ class MtMPretrainer(Adapting, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
             before any work; a model fitted before is kept.
         """
         caller = "MtMPretrainer.fit"
-        schemes = self._check_parameters(caller)
+        schemes = check_parameters(self, caller=caller)
         recordings = read_new(X, y, regions, self.regions, rebin=self.rebin, caller=caller)
         known = {r.info.session_id: r.info for r in recordings}
         device = resolve_device(self.device, caller=caller)
@@ -252,17 +286,17 @@ class MtMPretrainer(Adapting, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         streams = random_streams(self.random_state)
         recordings, held_out = self._hold_out(recordings, X_val, known, streams, caller)
         excluded = table_exclusions(known, schemes, self.ignore_regions, caller=caller)
-        training, validation = (
-            device_tensors(part, self.ignore_regions, device) for part in (recordings, held_out)
-        )
         model = self._initial_model(recordings, schemes, streams.torch("init")).to(device)
-        newcomers = Newcomers(model, training) if model.config.encode else None
-        objective = self._objective(
-            model, training, validation, schemes, config, streams, newcomers
-        )
         with fit_progress(self.verbose, self.max_epochs) as on_epoch:
-            history = train(model, objective, config, streams, on_epoch=on_epoch)
-        shrink(model, objective)
+            history = fit_network(
+                model,
+                recordings,
+                held_out,
+                self._masking(schemes),
+                config,
+                streams,
+                on_epoch=on_epoch,
+            )
         self.model_ = model
         self.history_ = history
         self.schemes_ = schemes
@@ -272,6 +306,146 @@ class MtMPretrainer(Adapting, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
     def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> np.ndarray:
         """Fit, then embed the same trials; `y` is a target and ignored, never regions."""
         return self.fit(X, **fit_params).transform(X)
+
+    def calibrate(self, X: Any) -> MtMPretrainer:
+        """Serve unseen sessions without training, from statistics of some of their trials.
+
+        An encoder, trained across the fitted sessions, infers each neuron's read-in and read-out
+        from its rate, its mean response, its correlations with other neurons and its region.
+
+        Parameters
+        ----------
+        X : Session or list of Sessions
+            Unlabelled trials of sessions that the model does not know.
+
+        Returns
+        -------
+        MtMPretrainer
+            A new estimator that knows these sessions too; this one is left as it is.
+
+        Raises
+        ------
+        InvalidInputError
+            If the model has no encoder, as one fitted on a single session, or the sessions do not
+            fit it.
+
+        Examples
+        --------
+        >>> import neuromask as nm
+        >>> *known, new = nm.simulate(20, n_sessions=3, n_neurons=12, n_time=20)
+        >>> pre = nm.MtMPretrainer(dim=16, n_layers=1, max_epochs=2, random_state=0).fit(known)
+        >>> pre.calibrate(new).predict(new).shape
+        (20, 20, 12)
+        """
+        check_is_fitted(self)
+        caller = "MtMPretrainer.calibrate"
+        if not self.model_.config.encode:
+            raise InvalidInputError(
+                f"{caller}: the model has no encoder of neurons, which is trained across sessions; "
+                "fit it on several sessions (or with encode_neurons=True), or use finetune."
+            )
+        recordings = self._read_unseen(X, caller)
+        new = self._with_sessions(recordings, np.random.default_rng(0), caller)
+        device = next(new.model_.parameters()).device
+        for session in session_tensors(recordings, self.ignore_regions, device):
+            start_session(new.model_, session)
+        return new
+
+    def finetune(
+        self,
+        X: Any,
+        *,
+        X_val: Any = None,
+        strategy: str = "auto",
+        max_epochs: int | None = None,
+        learning_rate: float | None = None,
+        random_state: int | np.random.RandomState | np.random.Generator | None = None,
+    ) -> MtMPretrainer:
+        """Adapt to unseen sessions.
+
+        They start as `calibrate` leaves them, or from chance where the model has no encoder, and
+        train on the schemes of pretraining.
+
+        Parameters
+        ----------
+        X : Session or list of Sessions
+            Trials of sessions that the model does not know.
+        X_val : same as `X`, optional
+            Validation trials of the same sessions, instead of a share of `X` of
+            `validation_fraction`, by default nothing for fewer than a hundred trials. The weights
+            that score best on them are kept; those are the calibrated ones where training does not
+            help. The distance of log-rates from the mean rates is then scaled as is best on them.
+            Without validation trials the last weights are kept as they are.
+        strategy : {"auto", "full", "gradual", "stitch"}, default="auto"
+            Full trains everything, what sessions share at a lower rate; gradual trains the
+            sessions' own weights for half of the epochs and then everything; stitch trains the
+            sessions' own weights alone, which leaves predictions of the sessions fitted before
+            exactly as they were. Auto is stitch for fewer than a hundred trials, and full for more
+            or where the model has no encoder.
+        max_epochs : int, optional
+            Most passes over the trials; by default 60, or 120 for fewer than a hundred trials.
+        learning_rate : float, optional
+            Peak learning rate; by default 0.35 of that of pretraining, 0.25 of it for fewer than a
+            hundred trials, and all of it where the model has no encoder.
+        random_state : int, numpy generator or None, optional
+            Owns chance; that of the constructor by default.
+
+        Returns
+        -------
+        MtMPretrainer
+            A new estimator that knows the fitted sessions and these; this one is left as it is.
+            Its `history_` is that of fine-tuning; epochs where nothing was better than calibration
+            stay in it.
+
+        Raises
+        ------
+        InvalidInputError
+            If the sessions do not fit the model, or a parameter is out of range.
+        """
+        check_is_fitted(self)
+        caller = "MtMPretrainer.finetune"
+        check_choice("strategy", strategy, ("auto", *ADAPTING), caller=caller)
+        if max_epochs is not None:
+            check_positive_int("max_epochs", max_epochs, caller=caller)
+        if learning_rate is not None:
+            check_fraction("learning_rate", learning_rate, caller=caller, low=1e-12, high=10.0)
+        recordings = self._read_unseen(X, caller)
+        known = {r.info.session_id: r.info for r in recordings}
+        streams = random_streams(self.random_state if random_state is None else random_state)
+        encode = self.model_.config.encode
+        few = min(len(r.counts) for r in recordings) < MANY_TRIALS and encode
+        amount = "few" if few else "many"
+        recordings, held_out = self._hold_out(recordings, X_val, known, streams, caller)
+        n_trials = min(len(r.counts) for r in recordings)
+        new = self._with_sessions(recordings, streams.numpy("init"), caller)
+        device = resolve_device(self.device, caller=caller)
+        if strategy == "auto":
+            strategy = "stitch" if few else "full"
+        if max_epochs is None:
+            max_epochs = ADAPTING_EPOCHS[amount]
+        if learning_rate is None:
+            learning_rate = self.learning_rate * (ADAPTING_RATE[amount] if encode else 1.0)
+        config = replace(
+            self._training_config(device, caller),
+            max_epochs=max_epochs,
+            learning_rate=learning_rate,
+            shared_rate=SHARED_RATE,
+            batch_size=min(self.batch_size, max(8, round(BATCH_SHARE * n_trials))),
+            validate_start=True,
+        )
+        new.model_.to(device)
+        with fit_progress(self.verbose, max_epochs) as on_epoch:
+            new.history_ = fit_network(
+                new.model_,
+                recordings,
+                held_out,
+                self._masking(self.schemes_),
+                config,
+                streams,
+                strategy=strategy,
+                on_epoch=on_epoch,
+            )
+        return new
 
     def predict(self, X: Any, *, scheme: str | None = None, hidden: Any = None) -> np.ndarray:
         """Predict the expected count of every entry.
@@ -300,9 +474,9 @@ class MtMPretrainer(Adapting, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         check_is_fitted(self)
         caller = "MtMPretrainer.predict"
         recording = read_known(X, self.sessions_, rebin=self.rebin, caller=caller)
-        index = 0 if scheme is None else self._scheme_index(scheme, caller)
+        index = 0 if scheme is None else scheme_index(self.schemes_, scheme, caller=caller)
         mask = _broadcast(hidden, recording.counts.shape, caller)
-        return self._network().rates(recording.info.session_id, recording.counts, mask, index)
+        return fitted_network(self).rates(recording, mask, index)
 
     def translate(
         self, X: Any, *, source: str | Sequence[str], target: str | Sequence[str]
@@ -332,9 +506,9 @@ class MtMPretrainer(Adapting, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         labels = recording.info.regions
         inside = [region_members(labels, names, caller=caller) for names in (source, target)]
         _disjoint(source, target, caller)
-        index = self._task_scheme("inter_region")
+        index = task_scheme(self.schemes_, "inter_region")
         hidden = np.broadcast_to(~inside[0], recording.counts.shape)
-        rates = self._network().rates(recording.info.session_id, recording.counts, hidden, index)
+        rates = fitted_network(self).rates(recording, hidden, index)
         return rates[:, :, inside[1]]
 
     def transform(self, X: Any) -> np.ndarray:
@@ -354,7 +528,7 @@ class MtMPretrainer(Adapting, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         recording = read_known(
             X, self.sessions_, rebin=self.rebin, caller="MtMPretrainer.transform"
         )
-        features = self._network().features(recording.info.session_id, recording.counts)
+        features = fitted_network(self).features(recording)
         return features.mean(1) if self.pooling == "mean" else features
 
     def evaluate(
@@ -393,10 +567,10 @@ class MtMPretrainer(Adapting, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
             whole.attrs["excluded"] = [row for t in tables for row in t.attrs["excluded"]]
             return whole
         recording = read_known(X, self.sessions_, rebin=self.rebin, caller="MtMPretrainer.evaluate")
-        info, network = recording.info, self._network()
+        info, network = recording.info, fitted_network(self)
 
         def predict_rates(counts: np.ndarray, hidden: np.ndarray, task: str) -> np.ndarray:
-            return network.rates(info.session_id, counts, hidden, self._task_scheme(task))
+            return network.rates(Recording(info, counts), hidden, task_scheme(self.schemes_, task))
 
         table = evaluate(
             predict_rates,
@@ -454,6 +628,238 @@ class MtMPretrainer(Adapting, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
             caller="MtMPretrainer.save",
             overwrite=overwrite,
         )
+
+    def _initial_model(
+        self,
+        recordings: Sequence[Recording],
+        schemes: Sequence[Scheme],
+        generator: torch.Generator,
+    ) -> nn.Module:
+        """Take up the last fit's weights if asked to and if they fit, or start anew."""
+        if self.warm_start and hasattr(self, "model_"):
+            fitted = {name: info.n_neurons for name, info in self.sessions_.items()}
+            asked = {r.info.session_id: r.info.n_neurons for r in recordings}
+            names = [[s.name for s in some] for some in (schemes, self.schemes_)]
+            if fitted == asked and names[0] == names[1]:
+                return copy.deepcopy(self.model_)
+        statistics = [
+            SessionStatistics.of(r.counts, r.info.session_id, r.info.regions) for r in recordings
+        ]
+        encode = len(recordings) > 1 if self.encode_neurons == "auto" else self.encode_neurons
+        names = sorted({name for r in recordings for name in r.info.regions or ()})
+        return self._build(statistics, schemes, generator, encode=encode, region_names=names)
+
+    def _build(
+        self,
+        statistics: Sequence[SessionStatistics],
+        schemes: Sequence[Scheme],
+        generator: torch.Generator,
+        *,
+        encode: bool,
+        region_names: Sequence[str],
+    ) -> nn.Module:
+        backbone = find_backbone(self.backbone, caller="MtMPretrainer")
+        config = backbone.configure(
+            dim=self.dim,
+            n_layers=self.n_layers,
+            n_heads=self.n_heads,
+            dropout=self.dropout,
+            positions=self.positions,
+            prompted=self.prompted,
+            encode=bool(encode),
+            region_names=tuple(region_names),
+        )
+        return backbone.build(config, statistics, len(schemes), generator)
+
+    def _read_unseen(self, X: Any, caller: str) -> list[Recording]:
+        return read_unseen(
+            X, self.sessions_, n_time=self.model_.n_time, rebin=self.rebin, caller=caller
+        )
+
+    def _with_sessions(
+        self,
+        recordings: Sequence[Recording],
+        chance: np.random.Generator,
+        caller: str,
+    ) -> MtMPretrainer:
+        """Copy the estimator and let it know more sessions."""
+        infos = {r.info.session_id: r.info for r in recordings}
+        excluded = table_exclusions(infos, self.schemes_, self.ignore_regions, caller=caller)
+        generator = torch.Generator().manual_seed(int(chance.integers(2**62)))
+        new = copy.copy(self)
+        new.model_ = add_sessions(self.model_, recordings, generator)
+        new.excluded_ = pd.concat([self.excluded_, excluded], ignore_index=True)
+        return new._know(self.sessions_ | infos)
+
+    def _know(self, sessions: dict[str, SessionInfo]) -> MtMPretrainer:
+        """Set what follows from the sessions that the model knows."""
+        self.sessions_ = sessions
+        names = {name for info in sessions.values() for name in info.regions or ()}
+        self.regions_ = np.array(sorted(names), dtype=str)
+        self._n_features_out = self.model_.n_features
+        if len(sessions) == 1:
+            (info,) = sessions.values()
+            self.n_features_in_ = info.n_neurons
+        elif hasattr(self, "n_features_in_"):
+            del self.n_features_in_
+        return self
+
+    def _hold_out(
+        self,
+        recordings: list[Recording],
+        X_val: Any,
+        known: dict[str, SessionInfo],
+        streams: RandomStreams,
+        caller: str,
+    ) -> tuple[list[Recording], list[Recording]]:
+        """Return training and validation trials; those of `X_val` where it is given."""
+        if X_val is None:
+            return split_trials(recordings, self.validation_fraction, streams.numpy("split"))
+        given = X_val if is_session_list(X_val) else [X_val]
+        caller = f"{caller} (X_val)"
+        return recordings, [read_known(x, known, rebin=self.rebin, caller=caller) for x in given]
+
+    def _training_config(self, device: torch.device, caller: str) -> TrainingConfig:
+        return TrainingConfig(
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            batch_size=self.batch_size,
+            max_epochs=self.max_epochs,
+            n_iter_no_change=self.n_iter_no_change,
+            precision=resolve_precision(self.precision, device, caller=caller),
+        )
+
+    def _masking(self, schemes: tuple[Scheme, ...]) -> Masking:
+        return Masking(
+            schemes,
+            self.ignore_regions,
+            per_batch=self.mask_per_batch,
+            neuron_dropout=self.neuron_dropout,
+            region_dropout=self.region_dropout,
+            balanced=self.session_sampling == "balanced",
+        )
+
+
+def fitted_network(pretrainer: MtMPretrainer) -> FittedNetwork:
+    """Return the network of a fitted pretrainer, on the device that it asks for."""
+    device = resolve_device(pretrainer.device, caller="MtMPretrainer")
+    precision = resolve_precision(pretrainer.precision, device, caller="MtMPretrainer")
+    return FittedNetwork(pretrainer.model_.to(device), pretrainer.schemes_, device, precision)
+
+
+def check_parameters(pretrainer: MtMPretrainer, *, caller: str) -> tuple[Scheme, ...]:
+    """Refuse parameters out of range; return the schemes, with `mask_ratio` put in."""
+    for name in ("dim", "n_layers", "n_heads", "batch_size", "max_epochs", "n_iter_no_change"):
+        check_positive_int(name, getattr(pretrainer, name), caller=caller)
+    if pretrainer.dim % pretrainer.n_heads:
+        raise InvalidInputError(
+            f"{caller}: dim={pretrainer.dim} is not a multiple of n_heads={pretrainer.n_heads}; choose "
+            "sizes that divide."
+        )
+    check_fraction("dropout", pretrainer.dropout, caller=caller)
+    check_fraction(
+        "validation_fraction", pretrainer.validation_fraction, caller=caller, or_auto=True
+    )
+    check_fraction("learning_rate", pretrainer.learning_rate, caller=caller, low=1e-12, high=10.0)
+    check_fraction("weight_decay", pretrainer.weight_decay, caller=caller, high=1000.0)
+    check_choice("pooling", pretrainer.pooling, POOLINGS, caller=caller)
+    check_choice("positions", pretrainer.positions, POSITIONS, caller=caller)
+    check_choice("session_sampling", pretrainer.session_sampling, SAMPLINGS, caller=caller)
+    check_choice("encode_neurons", pretrainer.encode_neurons, ("auto", True, False), caller=caller)
+    for name in ("neuron_dropout", "region_dropout"):
+        check_fraction(name, getattr(pretrainer, name), caller=caller)
+    if pretrainer.rebin is not None:
+        check_fraction("rebin", pretrainer.rebin, caller=caller, low=1e-6, high=1000.0)
+    if pretrainer.positions == "rope" and (pretrainer.dim // max(1, pretrainer.n_heads)) % 2:
+        raise InvalidInputError(
+            f"{caller}: positions='rope' turns pairs of features, and dim={pretrainer.dim} gives each "
+            f"of n_heads={pretrainer.n_heads} an odd number; choose sizes that give an even one."
+        )
+    ratios = (
+        pretrainer.mask_ratio
+        if isinstance(pretrainer.mask_ratio, (tuple, list))
+        else [pretrainer.mask_ratio]
+    )
+    for ratio in ratios:
+        check_fraction("mask_ratio", ratio, caller=caller, high=1.0)
+    if len(ratios) > 2 or max(ratios) <= 0 or list(ratios) != sorted(ratios):
+        raise InvalidInputError(
+            f"{caller}: mask_ratio={pretrainer.mask_ratio!r}; expected a number between 0 and 1, or "
+            "a pair (low, high)."
+        )
+    find_backbone(pretrainer.backbone, caller=caller)
+    ratio = tuple(ratios) if len(ratios) == 2 else ratios[0]
+    return resolve_schemes(pretrainer.schemes, mask_ratio=ratio, caller=caller)
+
+
+def load(folder: str | os.PathLike) -> MtMPretrainer:
+    """Read a model written by :meth:`MtMPretrainer.save`.
+
+    Parameters
+    ----------
+    folder : path-like
+        The folder. No pickle is read and no code in it is run.
+
+    Returns
+    -------
+    MtMPretrainer
+        Fitted.
+
+    Raises
+    ------
+    CheckpointError
+        If the folder is not a model, is damaged, or was written by a later version.
+    """
+    tensors, description = read_folder(folder, caller="load")
+    try:
+        return _rebuild(tensors, description)
+    except InvalidInputError:
+        raise
+    except (KeyError, TypeError, RuntimeError, ValueError) as error:
+        raise CheckpointError(
+            f"load: {folder} does not hold a whole model ({error}). Save or copy the model again."
+        ) from error
+
+
+def _rebuild(tensors: dict[str, torch.Tensor], description: dict[str, Any]) -> MtMPretrainer:
+    known = set(inspect.signature(MtMPretrainer).parameters)
+    parameters = {
+        k: tuple(v) if isinstance(v, list) else v
+        for k, v in description["parameters"].items()
+        if k in known
+    }
+    pre = MtMPretrainer(**parameters)
+    pre.schemes_ = resolve_schemes(description["schemes"], caller="load")
+    infos = [
+        SessionInfo(
+            **{
+                name: tuple(value) if isinstance(value, list) else value
+                for name, value in entry.items()
+            }
+        )
+        for entry in description["sessions"]
+    ]
+    blank = [
+        SessionStatistics(
+            i.session_id,
+            np.ones(i.n_neurons, np.float32),
+            np.ones(i.n_neurons, np.float32),
+            i.n_time,
+            i.regions,
+        )
+        for i in infos
+    ]
+    pre.model_ = pre._build(
+        blank,
+        pre.schemes_,
+        torch.Generator().manual_seed(0),
+        encode=description.get("encode", False),
+        region_names=description.get("region_names", ()),
+    )
+    pre.model_.load_state_dict(tensors)
+    pre.history_ = pd.DataFrame(description["history"])
+    pre.excluded_ = pd.DataFrame(description["excluded"])
+    return pre._know({i.session_id: i for i in infos})
 
 
 def _broadcast(hidden: Any, shape: tuple[int, ...], caller: str) -> np.ndarray:

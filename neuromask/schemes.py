@@ -15,9 +15,17 @@ import torch
 from torch import Tensor
 
 from . import masks
-from ._errors import InvalidInputError, suggest
+from .errors import InvalidInputError, suggest
 
-__all__ = ["MTM_SCHEMES", "Scheme", "SchemeSampler", "available_schemes", "register_scheme"]
+__all__ = [
+    "MTM_SCHEMES",
+    "Scheme",
+    "SchemeSampler",
+    "available_schemes",
+    "register_scheme",
+    "resolve_schemes",
+    "scheme_index",
+]
 
 MaskFunction = Callable[[tuple[int, int, int], Tensor, torch.Generator], masks.Mask]
 
@@ -141,6 +149,18 @@ def _lookup(scheme: str | Scheme, caller: str) -> Scheme:
             f"{suggest(name, _REGISTRY)} Register your own with neuromask.register_scheme."
         )
     return _REGISTRY[name]
+
+
+def scheme_index(schemes: Sequence[Scheme], asked: str, *, caller: str) -> int:
+    """Return the number of a scheme by its name, among those that were fitted."""
+    names = [s.name for s in schemes]
+    name = str(asked).replace("_", "-")
+    if name not in names:
+        raise InvalidInputError(
+            f"{caller}: scheme {asked!r} was not fitted; fitted schemes are {names}."
+            f"{suggest(name, names)}"
+        )
+    return names.index(name)
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ._errors import InvalidInputError, suggest
+from ._checks import check_regions, check_spikes
 from ._tables import plain_column, read_indices, read_table
-from ._validation import check_regions, check_spikes
+from .errors import InvalidInputError, suggest
 
 __all__ = ["Session"]
 

@@ -3,9 +3,9 @@
 import numpy as np
 import torch
 
-from neuromask._batching import SessionTensors
 from neuromask.nn.ndt1 import NDT1, NDT1Config
-from neuromask.nn.stitching import SessionStatistics
+from neuromask.nn.session_weights import SessionStatistics
+from neuromask.training.batches import SessionTensors
 
 
 def backbone_of(sessions, **options):

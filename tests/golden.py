@@ -73,7 +73,9 @@ def simulated() -> dict[str, np.ndarray]:
     pre = nm.MtMPretrainer(**TINY).fit(session)
     found["translate"] = pre.translate(session, source="CA1", target="VISp")
     found["hidden"] = pre.predict(session, scheme="causal", hidden=np.arange(15) < 4)
-    found |= tabled(nm.evaluate(nm.baselines.PoissonGLM().fit(session).predict_rates, session), "glm")
+    found |= tabled(
+        nm.evaluate(nm.baselines.PoissonGLM().fit(session).predict_rates, session), "glm"
+    )
     table = nm.compare(
         session, variants=["MtM", "temporal"], estimator=nm.MtMPretrainer(**TINY), seeds=(0, 1)
     )
@@ -161,9 +163,7 @@ def described(pre: nm.MtMPretrainer, session: nm.Session, name: str) -> dict[str
 def tabled(table: pd.DataFrame, name: str) -> dict[str, np.ndarray]:
     """Give the columns of a table, as numbers or text."""
     columns = {c: table[c].to_numpy() for c in table}
-    return {
-        f"{name}/{c}": v.astype(str) if v.dtype.kind == "O" else v for c, v in columns.items()
-    }
+    return {f"{name}/{c}": v.astype(str) if v.dtype.kind == "O" else v for c, v in columns.items()}
 
 
 def same(before: np.ndarray, after: np.ndarray | None) -> bool:

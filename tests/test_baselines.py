@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 import neuromask as nm
-from neuromask._errors import InvalidInputError
 from neuromask.baselines import PSTH, MeanRate, PoissonGLM
+from neuromask.errors import InvalidInputError
 from neuromask.evaluation import evaluate, summarise
 
 

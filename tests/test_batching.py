@@ -3,8 +3,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuromask._batching import SESSIONS_PER_BATCH, SessionTensors, mask_trials, mixed_batches
 from neuromask.schemes import SchemeSampler, resolve_schemes
+from neuromask.training.batches import (
+    SESSIONS_PER_BATCH,
+    SessionTensors,
+    mask_trials,
+    mixed_batches,
+)
 
 
 @given(

@@ -14,8 +14,8 @@ from sklearn.base import clone
 from sklearn.metrics import balanced_accuracy_score, r2_score
 
 import neuromask as nm
-from neuromask import benchmark
-from neuromask._benchmark_tasks import NOT_SERVED, held_out_neurons
+from neuromask.benchmark import submission
+from neuromask.benchmark.tasks import NOT_SERVED, held_out_neurons
 from neuromask.cli import main
 from neuromask.metrics import bits_per_spike, poisson_d2
 
@@ -35,7 +35,7 @@ SEEDS = (43, 44)
 N_TRAIN, N_VALID, N_TEST = 40, 10, 20
 SPLIT = np.repeat(["train", "valid", "test"], [N_TRAIN, N_VALID, N_TEST])
 MANY = ("choice", "co_smoothing")  # written for all sessions and seeds
-N_FILES = len(benchmark.TASKS) + 3 * len(MANY)
+N_FILES = len(nm.benchmark.TASKS) + 3 * len(MANY)
 # Metrics that a measure of the library or of scikit-learn equals.
 PRIMARY = {"choice": "bacc", "wheel_speed": "r2", "co_smoothing": "poisson_d2"}
 
@@ -87,7 +87,7 @@ def sessions():
 def folders(sessions, tmp_path_factory):
     """Write every task once, and two tasks of two sessions with two seeds; and the truth."""
     folder = tmp_path_factory.mktemp("benchmark")
-    tasks = list(benchmark.TASKS)
+    tasks = list(nm.benchmark.TASKS)
     steps = []
     for given, seeds, names in [(sessions[:1], SEEDS[:1], tasks), (sessions, SEEDS, MANY)]:
         with pytest.warns(nm._errors.NeuromaskWarning, match="not for the leaderboard.*at least 3"):
@@ -100,7 +100,7 @@ def folders(sessions, tmp_path_factory):
                 estimator=TINY,
                 progress=steps.append,
             )
-    truth = benchmark.write_ground_truth(sessions, folder / "truth", tasks=tasks)
+    truth = nm.benchmark.write_ground_truth(sessions, folder / "truth", tasks=tasks)
     assert submission == folder / "predictions" / "MtM"
     assert len(steps) == 1 + len(tasks) + 3 * (1 + len(MANY))
     assert steps[0] == "sim-0, seed 43: fitting"
@@ -109,7 +109,7 @@ def folders(sessions, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def table(folders):
-    return benchmark.score_submission(*folders)
+    return nm.benchmark.score_submission(*folders)
 
 
 def score_of(table, task, metric, session="sim-0", seed=43):
@@ -132,8 +132,8 @@ def test_the_tasks_are_the_benchmarks_own():
     from ibl_bwb_eval.tasks import TargetResolution, get_ts1_readout_spec
 
     theirs = {name for names in bwb.SUITE_TASKS.values() for name in names}
-    assert set(benchmark.TASKS) | set(NOT_SERVED) == theirs
-    for name, task in benchmark.TASKS.items():
+    assert set(nm.benchmark.TASKS) | set(NOT_SERVED) == theirs
+    for name, task in nm.benchmark.TASKS.items():
         assert task.id == bwb.task_id(task.suite, name)
         if task.suite == "ts1":
             spec = get_ts1_readout_spec(name)
@@ -241,7 +241,7 @@ def test_signal_scores_equal_scikit_learns(task, table, refitted, sessions):
     train, _, test = parts(sessions[0])
     decoder = nm.MtMDecoder(refitted, task="regression", random_state=43)
     answers = decoder.fit(train, train.signals[task]).predict(test)
-    mask = test.signals.get(benchmark.TASKS[task].confidence, np.ones(answers.shape)) > 0
+    mask = test.signals.get(nm.benchmark.TASKS[task].confidence, np.ones(answers.shape)) > 0
     ours = r2_score(test.signals[task][mask], answers[mask])
     assert score_of(table, task, "r2") == pytest.approx(ours, abs=1e-4)
     assert (0 < mask.mean() < 1) == ("paw" in task)
@@ -280,7 +280,7 @@ def test_the_official_commands_read_it(suite, task, table, folders):
 
 def write(sessions, out, tasks=("co_smoothing",), **options):
     given = {"label": "MtM", "seeds": (43,), "estimator": TINY} | options
-    return benchmark.write_submission(sessions, out, tasks=tasks, **given)
+    return nm.benchmark.write_submission(sessions, out, tasks=tasks, **given)
 
 
 def test_a_run_goes_on_where_it_stopped(sessions, folders, tmp_path, monkeypatch):
@@ -307,7 +307,7 @@ def test_a_run_goes_on_where_it_stopped(sessions, folders, tmp_path, monkeypatch
     def stop(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("neuromask._benchmark_files.os.replace", stop)
+    monkeypatch.setattr("neuromask.benchmark.files.os.replace", stop)
     with pytest.raises(KeyboardInterrupt):
         write(sessions[0], tmp_path, seeds=(45,))
     assert len(list(tmp_path.rglob("*.safetensors"))) == 2
@@ -343,9 +343,9 @@ def test_a_fitted_model_is_finetuned_on_what_it_does_not_know(sessions, tmp_path
 
 
 def test_seeds_are_the_protocols_by_default(sessions, tmp_path, monkeypatch):
-    monkeypatch.setattr(benchmark, "_fitted", lambda template, session, seed: seed)
+    monkeypatch.setattr(submission, "_fitted", lambda template, session, seed: seed)
     monkeypatch.setattr(
-        benchmark, "_predict", lambda *_: {"predictions": benchmark.torch.zeros(2, 1, 2)}
+        submission, "_predict", lambda *_: {"predictions": submission.torch.zeros(2, 1, 2)}
     )
     write(sessions[0], tmp_path, seeds=None, estimator=None)
     names = sorted(p.stem for p in tmp_path.rglob("*.safetensors"))
@@ -354,7 +354,7 @@ def test_seeds_are_the_protocols_by_default(sessions, tmp_path, monkeypatch):
 
 def test_a_session_of_the_benchmark_needs_no_note(recwarn):
     official = bwb.EVAL_RECORDING_IDS.read_text().split()[0]
-    benchmark._note_unofficial([official], (43, 44, 45), bwb.protocol, "write_submission")
+    submission._note_unofficial([official], (43, 44, 45), bwb.protocol, "write_submission")
     assert not recwarn
 
 
@@ -366,7 +366,7 @@ def test_a_class_that_no_training_trial_had_is_possible_but_unlikely(sessions, t
     found = load_file(next(out.rglob("*.safetensors")))["predictions"]
     assert np.isfinite(found).all()
     assert (found[:, 0, :2].min(1) > found[:, 0, 2:].max(1)).mean() > 0.5
-    assert np.allclose(found[:, 0, 2:], np.log(benchmark.CHANCE_FLOOR))
+    assert np.allclose(found[:, 0, 2:], np.log(submission.CHANCE_FLOOR))
 
 
 def changed(session, *, trials=None, signals=None, neurons=None, **fields):
@@ -453,48 +453,48 @@ def test_without_the_benchmarks_package_it_says_how_to_get_it(sessions, tmp_path
     with pytest.raises(ImportError, match="pip install --no-deps ibl-bwb-eval torchmetrics"):
         write(sessions, tmp_path / "new")
     with pytest.raises(ImportError, match="score_submission needs.*the versions it pins"):
-        benchmark.score_submission(tmp_path, tmp_path)
+        nm.benchmark.score_submission(tmp_path, tmp_path)
     assert not list(tmp_path.iterdir())
 
 
 def test_ground_truth_is_kept_and_never_replaced(sessions, tmp_path):
     arguments = {"tasks": ["choice", "right_paw_speed"]}
-    benchmark.write_ground_truth(sessions, tmp_path / "truth", **arguments)
+    nm.benchmark.write_ground_truth(sessions, tmp_path / "truth", **arguments)
     before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.safetensors")}
     assert len(before) == 4
-    benchmark.write_ground_truth(sessions, tmp_path / "truth", **arguments)
+    nm.benchmark.write_ground_truth(sessions, tmp_path / "truth", **arguments)
     assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.safetensors")} == before
     other = changed(sessions[0], trials=lambda t: t.assign(choice=1 - t["choice"]))
     with pytest.raises(ValueError, match="holds another truth of choice"):
-        benchmark.write_ground_truth(other, tmp_path / "truth", **arguments)
+        nm.benchmark.write_ground_truth(other, tmp_path / "truth", **arguments)
     # Training trials are no part of it.
     test = parts(sessions[0])[2]
-    benchmark.write_ground_truth(test, tmp_path / "truth", **arguments)
+    nm.benchmark.write_ground_truth(test, tmp_path / "truth", **arguments)
     assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.safetensors")} == before
     unsure = changed(sessions[0], signals=lambda s: s | {"right_paw_confident": np.zeros((70, 50))})
     with pytest.raises(ValueError, match="is 0 in all test trials"):
-        benchmark.write_ground_truth(unsure, tmp_path / "new", **arguments)
+        nm.benchmark.write_ground_truth(unsure, tmp_path / "new", **arguments)
     lacks = changed(sessions[0], signals=lambda s: {"right_paw_speed": s["right_paw_speed"]})
     with pytest.raises(ValueError, match="no signal 'right_paw_confident'"):
-        benchmark.write_ground_truth(lacks, tmp_path / "new", **arguments)
+        nm.benchmark.write_ground_truth(lacks, tmp_path / "new", **arguments)
     assert not (tmp_path / "new").exists()
 
 
 def test_scoring_misses_nothing_silently(folders, sessions, tmp_path):
     submission, truth = folders
     with pytest.raises(ValueError, match="no predictions to score .*: there are none"):
-        benchmark.score_submission(tmp_path, truth)
+        nm.benchmark.score_submission(tmp_path, truth)
     with pytest.raises(ValueError, match="the truth of choice of 'sim-0', .* is not in"):
-        benchmark.score_submission(submission, tmp_path)
-    one = benchmark.write_ground_truth(sessions[0], tmp_path / "one", tasks="choice")
+        nm.benchmark.score_submission(submission, tmp_path)
+    one = nm.benchmark.write_ground_truth(sessions[0], tmp_path / "one", tasks="choice")
     with pytest.warns(nm._errors.NeuromaskWarning, match="not scored.*: choice of 'sim-1', "):
-        table = benchmark.score_submission(submission, one)
+        table = nm.benchmark.score_submission(submission, one)
     assert set(table["task"]) == {"choice"}
     assert set(table["session"]) == {"sim-0"}
     later = changed(sessions[0], trials=lambda t: t.assign(window_start=t["window_start"] + 1e4))
-    other = benchmark.write_ground_truth(later, tmp_path / "other", tasks="forecasting")
+    other = nm.benchmark.write_ground_truth(later, tmp_path / "other", tasks="forecasting")
     with pytest.raises(ValueError, match="does not fit .*No overlapping windows"):
-        benchmark.score_submission(submission / "ts2-forecasting" / "sim-0", other)
+        nm.benchmark.score_submission(submission / "ts2-forecasting" / "sim-0", other)
 
 
 def test_the_command(sessions, tmp_path, capsys):

@@ -7,14 +7,8 @@ import pytest
 import torch
 
 import neuromask as nm
-from neuromask._starts import Newcomers, Starts
-from neuromask.nn.calibration import (
-    N_STATISTICS,
-    NOISE,
-    NOISE_EDGE,
-    Calibration,
-    Calibrator,
-)
+from neuromask.nn.neuron_statistics import N_STATISTICS, NOISE, NOISE_EDGE, Calibration, Calibrator
+from neuromask.training.new_sessions import InferredStarts, PretendedNew
 
 from .backbones import backbone_of
 
@@ -126,7 +120,7 @@ def sessions_of_a_backbone(n_sessions=3):
 
 def test_new_sessions_never_train_on_the_trials_that_calibrate_them():
     model, tensors = sessions_of_a_backbone()
-    newcomers = Newcomers(model, tensors)
+    newcomers = PretendedNew(model, tensors)
     rng = np.random.default_rng(0)
     seen, shares = set(), []
     for _ in range(40):
@@ -148,7 +142,7 @@ def test_new_sessions_never_train_on_the_trials_that_calibrate_them():
 
 @pytest.mark.parametrize(("n_sessions", "expected"), [(2, 0.5), (6, 1.0), (15, 1.5)])
 def test_about_one_session_an_epoch_is_new(n_sessions, expected):
-    newcomers = Newcomers(*sessions_of_a_backbone(n_sessions))
+    newcomers = PretendedNew(*sessions_of_a_backbone(n_sessions))
     rng = np.random.default_rng(0)
     drawn = []
     for _ in range(200):
@@ -159,7 +153,7 @@ def test_about_one_session_an_epoch_is_new(n_sessions, expected):
 
 def test_only_new_sessions_train_the_encoder():
     model, tensors = sessions_of_a_backbone()
-    newcomers = Newcomers(model, tensors)
+    newcomers = PretendedNew(model, tensors)
     rng = np.random.default_rng(0)
     while not 0 < len(newcomers.drawn) < 3:
         newcomers.draw(rng)
@@ -224,7 +218,7 @@ def test_how_far_factors_are_trusted_depends_on_the_number_of_trials():
 
 def test_what_a_session_learned_is_added_to_what_is_inferred():
     model, tensors = sessions_of_a_backbone()
-    starts, stitch = Starts(model, tensors), model.stitch("sim-0")
+    starts, stitch = InferredStarts(model, tensors), model.stitch("sim-0")
     with torch.no_grad():
         stitch.read_in.weight.add_(1.0)
     inferred = model.encoder(starts.calibrators[0].without(torch.arange(5)))

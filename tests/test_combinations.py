@@ -5,7 +5,7 @@ import pytest
 
 import neuromask as nm
 from neuromask.evaluation import TASKS
-from neuromask.nn.registry import available_backbones
+from neuromask.nn.backbones import available_backbones
 from neuromask.schemes import available_schemes
 
 TINY = {"dim": 16, "n_layers": 1, "n_heads": 2, "max_epochs": 2, "random_state": 0}

@@ -3,8 +3,8 @@ import pandas as pd
 import pytest
 
 import neuromask as nm
-from neuromask._errors import InvalidInputError
 from neuromask.comparison import VARIANTS, contrast
+from neuromask.errors import InvalidInputError
 from neuromask.schemes import MTM_SCHEMES
 
 TINY = nm.MtMPretrainer(dim=16, n_layers=1, n_heads=2, max_epochs=2)

@@ -16,8 +16,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import neuromask as nm
-from neuromask import _training
-from neuromask._errors import InvalidInputError, NeuromaskWarning, UnknownSessionError
+from neuromask.errors import InvalidInputError, NeuromaskWarning, UnknownSessionError
+from neuromask.training import loop
 
 from .conftest import TINY
 
@@ -142,7 +142,7 @@ def test_whisker_and_choice_come_near_the_decoder_that_sees_the_true_rates():
 def test_a_fitted_pretrainer_keeps_its_weights_wherever_the_decoder_goes(
     pre, session, monkeypatch, tmp_path
 ):
-    monkeypatch.setattr("neuromask.pretrainer.train", None)  # pretraining would fail
+    monkeypatch.setattr("neuromask.pretrainer.fit_network", None)  # pretraining would fail
     y = session.trials["choice"].to_numpy()
     plain = decoder(pre)
     assert len(cross_val_score(plain, session, y, cv=3)) == 3
@@ -233,13 +233,13 @@ def test_fine_tuning_changes_a_copy(pre, session, strategy, task):
 
 def test_gradual_trains_the_session_first(pre, session, monkeypatch):
     trained = []
-    original = _training.train
+    original = loop.train
 
     def train(model, *rest, **options):
         trained.append({n for n, p in model.named_parameters() if p.requires_grad})
         return original(model, *rest, **options)
 
-    monkeypatch.setattr(_training, "train", train)
+    monkeypatch.setattr(loop, "train", train)
     fitted = decoder(pre, finetune="gradual", max_epochs=2)
     fitted.fit(session, session.trials["choice"])
     first, second = trained
@@ -249,7 +249,7 @@ def test_gradual_trains_the_session_first(pre, session, monkeypatch):
 
 def test_fine_tuning_that_does_not_help_keeps_the_head_of_all_trials(pre, session, monkeypatch):
     nothing = pd.DataFrame({"epoch": [1], "val_loss": [9.0]})
-    monkeypatch.setattr(_training, "train", lambda *_, **options: nothing.copy())
+    monkeypatch.setattr(loop, "train", lambda *_, **options: nothing.copy())
     y = session.trials["choice"]
     head = decoder(pre).fit(session, y)
     useless = decoder(pre, finetune="full").fit(session, y)
@@ -430,7 +430,7 @@ def test_losing_to_a_baseline_is_never_silent(pre_planted, planted):
     ],
 )
 def test_bad_targets_are_refused_before_any_work(session, monkeypatch, task, y, message):
-    monkeypatch.setattr("neuromask.pretrainer.train", None)
+    monkeypatch.setattr("neuromask.pretrainer.fit_network", None)
     with pytest.raises(InvalidInputError, match=message):
         nm.MtMDecoder(nm.MtMPretrainer(**TINY), task=task).fit(session, y(48))
 
@@ -458,7 +458,7 @@ def test_bad_targets_are_refused_before_any_work(session, monkeypatch, task, y, 
     ],
 )
 def test_bad_parameters_are_refused_before_any_work(session, monkeypatch, parameters, message):
-    monkeypatch.setattr("neuromask.pretrainer.train", None)
+    monkeypatch.setattr("neuromask.pretrainer.fit_network", None)
     found = nm.MtMDecoder(**{"pretrainer": nm.MtMPretrainer(**TINY)} | parameters)
     with pytest.raises(ValueError, match=message):
         found.fit(session, session.trials["choice"])
@@ -518,6 +518,6 @@ def test_what_interpretation_needs(pre, session):
 def test_a_class_too_small_for_fine_tuning(pre, session, monkeypatch):
     y = np.where(np.arange(48) == 0, "once", "often")
     assert decoder(pre).fit(session, y).predict_proba(session).shape == (48, 2)
-    monkeypatch.setattr("neuromask.pretrainer.train", None)  # refused before pretraining
+    monkeypatch.setattr("neuromask.pretrainer.fit_network", None)  # refused before pretraining
     with pytest.raises(InvalidInputError, match="a class has 1 of 48 trials.*finetune='head'"):
         decoder(nm.MtMPretrainer(**TINY), finetune="full").fit(session, y)

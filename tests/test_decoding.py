@@ -10,17 +10,17 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 import neuromask as nm
-from neuromask._errors import InvalidInputError
 from neuromask.decoding import (
     ArgmaxClassifier,
     PerBinRegressor,
     ReducedRankRegressor,
-    _mean,
     compare_decoders,
     decoding_baselines,
     pooled_r2,
     summarise_decoders,
 )
+from neuromask.decoding.baselines import _mean
+from neuromask.errors import InvalidInputError
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-from neuromask._errors import (
+from neuromask.errors import (
     CheckpointError,
     InvalidInputError,
     NeuromaskWarning,

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 import neuromask as nm
-from neuromask._errors import InvalidInputError
+from neuromask.errors import InvalidInputError
 from neuromask.evaluation import TASKS, evaluate, summarise
 from neuromask.metrics import bits_per_spike, poisson_d2
 

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 import neuromask as nm
-from neuromask._errors import InvalidInputError, NeuromaskWarning
 from neuromask.datasets.ibl.behaviour import camera_times, paw_speeds, trial_rules, wheel_velocity
 from neuromask.datasets.ibl.loader import USUAL_SIGNALS
+from neuromask.errors import InvalidInputError, NeuromaskWarning
 
 from . import alf
 

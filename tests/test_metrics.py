@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy.stats import poisson
 from sklearn.metrics import d2_tweedie_score, r2_score
 
-from neuromask._errors import InvalidInputError
+from neuromask.errors import InvalidInputError
 from neuromask.metrics import bits_per_spike, poisson_d2, poisson_nll, psth_r2, trial_r2
 
 RNG = np.random.default_rng(0)

@@ -4,14 +4,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuromask._errors import InvalidInputError
-from neuromask._training import autocast
-from neuromask.nn import registry
+from neuromask.errors import InvalidInputError
+from neuromask.nn import backbones as registry
+from neuromask.nn.device import autocast
 from neuromask.nn.layers import PADDING, SPECIAL, attend, attention_mask, drop, rotate, rotation
 from neuromask.nn.ndt1 import NDT1, NDT1Config
 from neuromask.nn.ndt2 import patch_neurons
+from neuromask.nn.session_weights import SessionStatistics, TrialGroup, Weights
 from neuromask.nn.smoothing import KernelBank
-from neuromask.nn.stitching import SessionStatistics, TrialGroup, Weights
 
 N_TIME, SIZES = 10, {"a": 6, "b": 6, "c": 3}
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import neuromask as nm
-from neuromask._errors import InvalidInputError
+from neuromask.errors import InvalidInputError
 
 from .test_session import make
 

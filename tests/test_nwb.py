@@ -13,7 +13,7 @@ from pynwb.ecephys import ElectricalSeries
 from pynwb.file import Subject
 
 import neuromask as nm
-from neuromask._errors import InvalidInputError
+from neuromask.errors import InvalidInputError
 
 N_UNITS, N_TRIALS = 6, 20
 EVENTS = np.arange(5, 95, 4.5)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import neuromask as nm
-from neuromask._errors import CheckpointError
+from neuromask.errors import CheckpointError
 
 from .conftest import TINY
 

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from neuromask import plots
-from neuromask._errors import InvalidInputError
+from neuromask.errors import InvalidInputError
 
 mpl.use("agg")
 import matplotlib.pyplot as plt

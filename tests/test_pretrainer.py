@@ -11,10 +11,11 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 
 import neuromask as nm
-from neuromask import _training, schemes
-from neuromask._errors import InvalidInputError, NeuromaskWarning, UnknownSessionError
+from neuromask import schemes
 from neuromask._recordings import read_new, split_trials
+from neuromask.errors import InvalidInputError, NeuromaskWarning, UnknownSessionError
 from neuromask.masks import neuron_mask
+from neuromask.training import loop
 
 from .conftest import TINY
 
@@ -192,8 +193,8 @@ def test_early_stop_and_interruption(session, monkeypatch):
             raise KeyboardInterrupt
         return real(*args, **kwargs)
 
-    real = _training._step
-    monkeypatch.setattr(_training, "_step", step)
+    real = loop._step
+    monkeypatch.setattr(loop, "_step", step)
     with pytest.warns(NeuromaskWarning, match="interrupted after 2 epochs; the last weights"):
         pre = nm.MtMPretrainer(**TINY).fit(session)
     assert pre.predict(session).shape == session.shape
@@ -252,7 +253,7 @@ def test_what_is_left_out_is_reported():
     ],
 )
 def test_bad_counts_are_refused_before_any_work(session, monkeypatch, change, message):
-    monkeypatch.setattr("neuromask.pretrainer.train", None)
+    monkeypatch.setattr("neuromask.pretrainer.fit_network", None)
     pre = nm.MtMPretrainer(**TINY, regions=session.regions)
     with pytest.raises(InvalidInputError, match=message):
         pre.fit(change(session.counts.astype(float)))
@@ -277,7 +278,7 @@ def test_bad_counts_are_refused_before_any_work(session, monkeypatch, change, me
     ],
 )
 def test_bad_parameters_are_refused_in_fit(session, monkeypatch, parameters, message):
-    monkeypatch.setattr("neuromask.pretrainer.train", None)
+    monkeypatch.setattr("neuromask.pretrainer.fit_network", None)
     with pytest.raises(ValueError, match=message):
         nm.MtMPretrainer(**TINY | parameters).fit(session)
 

@@ -6,13 +6,13 @@ import torch
 from scipy import stats
 
 import neuromask as nm
-from neuromask._batching import mixed_batches
-from neuromask._pretraining import MaskedPrediction
 from neuromask._random import random_streams
-from neuromask._training import TrainingConfig, train
-from neuromask.nn import stitching
-from neuromask.nn.stitching import READ_OUT_STD
+from neuromask.nn import session_weights as stitching
+from neuromask.nn.session_weights import READ_OUT_STD
 from neuromask.schemes import SchemeSampler, resolve_schemes
+from neuromask.training.batches import mixed_batches
+from neuromask.training.loop import TrainingConfig, train
+from neuromask.training.masked_prediction import MaskedPrediction
 
 from .backbones import backbone_of
 

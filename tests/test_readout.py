@@ -4,10 +4,10 @@ import torch
 from scipy.special import log_softmax, softmax
 from sklearn.metrics import log_loss
 
-from neuromask._readout import N_FOLDS, calibrate, fit_readout, make_folds
-from neuromask._targets import Classes, read_target
-from neuromask.nn.pooling import FINE_WINDOWS, WINDOWS, block_sizes, decoding_features
-from neuromask.nn.stitching import State, TrialGroup
+from neuromask.decoding.features import FINE_WINDOWS, WINDOWS, block_sizes, decoding_features
+from neuromask.decoding.readout import N_FOLDS, calibrate, fit_readout, make_folds
+from neuromask.decoding.targets import Classes, read_target
+from neuromask.nn.session_weights import State, TrialGroup
 
 
 def group(n_trials=3, n_time=10, n_neurons=2, causal=False, hidden=False):

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import KFold
 
-from neuromask._ridge import PENALTIES, fit_ridge
+from neuromask.decoding.ridge import PENALTIES, fit_ridge
 
 
 def problem(n_trials=40, n_time=1, n_features=12, n_outputs=2, seed=0):

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from neuromask import schemes
-from neuromask._errors import InvalidInputError
+from neuromask.errors import InvalidInputError
 from neuromask.masks import neuron_mask
 from neuromask.schemes import MTM_SCHEMES, Scheme, SchemeSampler, resolve_schemes
 

@@ -13,7 +13,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_sp
 from sklearn.pipeline import make_pipeline
 
 import neuromask as nm
-from neuromask._errors import InvalidInputError
+from neuromask.errors import InvalidInputError
 
 
 def make(n_trials=6, n_time=4, n_neurons=5):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import neuromask as nm
-from neuromask._shrinkage import BOUNDS, shrink
+from neuromask.training.shrinkage import BOUNDS, shrink
 
 
 class Overconfident:

@@ -4,7 +4,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
 
 import neuromask as nm
-from neuromask._errors import InvalidInputError
+from neuromask.errors import InvalidInputError
 
 
 def test_counts_follow_the_rates():

@@ -26,7 +26,7 @@ from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 import neuromask as nm
-from neuromask.decoding import _mean
+from neuromask.decoding.baselines import _mean
 
 from .conftest import TINY
 

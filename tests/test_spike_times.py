@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import neuromask as nm
-from neuromask._errors import InvalidInputError
 from neuromask.datasets.binning import bin_edges, bin_spikes, sample_signal
+from neuromask.errors import InvalidInputError
 
 # Times on a grid of the bins' own edges as well as between them.
 GRID = st.integers(0, 400).map(lambda i: i * 0.025)

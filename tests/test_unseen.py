@@ -7,8 +7,8 @@ import pytest
 import torch
 
 import neuromask as nm
-from neuromask import _adaptation
-from neuromask._errors import InvalidInputError, UnknownSessionError
+from neuromask.errors import InvalidInputError, UnknownSessionError
+from neuromask.training import fitting
 from tests.conftest import TINY
 
 
@@ -95,13 +95,13 @@ def test_other_strategies_train_what_is_shared_but_not_the_encoder(many, session
 
 
 def test_finetuning_drops_less_of_what_read_outs_read(many, sessions, monkeypatch):
-    dropped, train = [], _adaptation.train_in_stages
+    dropped, train = [], fitting.train_in_stages
 
     def watched(model, *args, **options):
         dropped.append((model.linear_dropout, model.trunk_dropout))
         return train(model, *args, **options)
 
-    monkeypatch.setattr(_adaptation, "train_in_stages", watched)
+    monkeypatch.setattr(fitting, "train_in_stages", watched)
     many.finetune(sessions[3], max_epochs=1)
     assert dropped == [(0.1, 0.1)]
     assert (many.model_.linear_dropout, many.model_.trunk_dropout) == (0.3, 0.3)

@@ -6,8 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from neuromask._errors import InvalidInputError, NeuromaskWarning
-from neuromask._validation import (
+from neuromask._checks import (
     check_choice,
     check_fraction,
     check_positive_int,
@@ -15,6 +14,7 @@ from neuromask._validation import (
     check_spikes,
     resolve_regions,
 )
+from neuromask.errors import InvalidInputError, NeuromaskWarning
 
 GOOD = np.ones((4, 5, 3))
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .._errors import InvalidInputError
+from ..errors import InvalidInputError
 
 __all__ = ["bin_edges", "bin_spikes", "sample_signal"]
 

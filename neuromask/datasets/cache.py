@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from .._errors import InvalidInputError, NeuromaskWarning
+from ..errors import InvalidInputError, NeuromaskWarning
 from ..session import Session
 from .npz import load_npz
 

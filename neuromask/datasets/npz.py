@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .._errors import InvalidInputError, suggest
+from ..errors import InvalidInputError, suggest
 from ..session import FORMAT_VERSION, Session
 
 __all__ = ["load_npz"]

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
-from .._errors import InvalidInputError
+from .._checks import check_fraction, check_positive_int
 from .._random import random_streams
-from .._validation import check_fraction, check_positive_int
+from ..errors import InvalidInputError
 from ..session import Session
 
 __all__ = ["simulate"]

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .._errors import InvalidInputError
+from .._checks import check_fraction
 from .._tables import read_table
-from .._validation import check_fraction
+from ..errors import InvalidInputError
 from ..session import Session
 from .binning import bin_edges, bin_spikes, sample_signal
 from .report import Report

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from .._errors import InvalidInputError
+from ..errors import InvalidInputError
 from .report import Report
 
 __all__ = ["filter_trials", "trials_within"]

@@ -22,8 +22,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .calibration import Calibrator
-from .encoder import NeuronEncoder
 from .layers import (
     PADDING,
     SPECIAL,
@@ -34,8 +32,10 @@ from .layers import (
     parameter,
     rotation,
 )
+from .neuron_encoder import NeuronEncoder
+from .neuron_statistics import Calibrator
+from .session_weights import SessionStatistics, State, Stitch, TrialGroup, Weights
 from .smoothing import KernelBank, average
-from .stitching import SessionStatistics, State, Stitch, TrialGroup, Weights
 
 __all__ = ["NDT1", "NDT1Config"]
 

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from .layers import parameter
 from .ndt1 import NDT1, NDT1Config
-from .stitching import SessionStatistics, Stitch
+from .session_weights import SessionStatistics, Stitch
 
 __all__ = ["NDT2", "NDT2Config", "patch_neurons"]
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from .._errors import InvalidInputError
+from ..errors import InvalidInputError
 
 if TYPE_CHECKING:
     from types import ModuleType

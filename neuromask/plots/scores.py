@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from .._errors import InvalidInputError
+from ..errors import InvalidInputError
 from ._axes import COLOURS, LABELS, need_axes, need_columns, need_matplotlib
 
 if TYPE_CHECKING:

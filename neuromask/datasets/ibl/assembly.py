@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..._errors import InvalidInputError, suggest
+from ...errors import InvalidInputError, suggest
 from ...session import Session
 from ..report import Report
 from ..spike_times import NOT_LISTED, from_spike_times

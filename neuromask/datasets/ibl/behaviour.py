@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.signal import butter, sosfiltfilt
 
-from ..._errors import InvalidInputError, suggest
+from ...errors import InvalidInputError, suggest
 
 __all__ = ["camera_times", "paw_speeds", "trial_rules", "trials_table", "wheel_velocity"]
 

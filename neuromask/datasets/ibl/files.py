@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..._errors import InvalidInputError, NeuromaskWarning, suggest
+from ...errors import InvalidInputError, NeuromaskWarning, suggest
 
 __all__ = ["Connection", "SessionFiles", "need_one", "region_names"]
 

@@ -11,8 +11,8 @@ import joblib
 import numpy as np
 import pandas as pd
 
-from ..._errors import InvalidInputError, suggest
-from ..._validation import check_choice, check_fraction, check_positive_int
+from ..._checks import check_choice, check_fraction, check_positive_int
+from ...errors import InvalidInputError, suggest
 from ...session import Session
 from ..binning import bin_edges
 from ..cache import cache_folder, cached

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..._errors import InvalidInputError
+from ...errors import InvalidInputError
 
 __all__ = ["Probe", "merge_probes"]
 

@@ -1,0 +1,292 @@
+"""Checks of spikes, regions and parameters, done before any work starts."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .errors import InvalidInputError, NeuromaskWarning, suggest
+
+__all__ = [
+    "check_choice",
+    "check_fraction",
+    "check_positive_int",
+    "check_regions",
+    "check_spikes",
+    "is_missing",
+    "resolve_regions",
+]
+
+_LARGEST_COUNT = np.iinfo(np.uint16).max
+_CURE = "If cross-validation sliced it, set regions in the constructor or use a neuromask.Session."
+
+
+def check_spikes(
+    X: Any, *, caller: str, min_trials: int = 1, require_spikes: bool = False
+) -> np.ndarray:
+    """Return spike counts as a compact array, or raise a clear error.
+
+    Parameters
+    ----------
+    X : array-like, (trials, time, neurons)
+        Whole, non-negative spike counts per bin; a Session or anything numpy can read.
+    caller : str
+        Name put in front of errors.
+    min_trials : int, default=1
+        Fewest trials allowed.
+    require_spikes : bool, default=False
+        Whether an array without a single spike is refused.
+
+    Returns
+    -------
+    ndarray of uint8 or uint16, (trials, time, neurons)
+        The input itself if it is compact already.
+
+    Raises
+    ------
+    InvalidInputError
+        For a wrong rank, an empty axis, too few trials, values that are not counts, or no spikes.
+
+    Examples
+    --------
+    >>> check_spikes([[[0.0, 2.0]]], caller="example").dtype
+    dtype('uint8')
+    """
+    if np.ma.is_masked(X):
+        raise InvalidInputError(
+            f"{caller}: X has masked entries; expected a count in every bin. Drop the trials or "
+            "neurons with missing data, or fill them."
+        )
+    try:
+        counts = np.asarray(X)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise InvalidInputError(
+            f"{caller}: X cannot be read as one array ({error}); expected (trials, time, neurons) "
+            "with equally long trials. Pass sessions of different shapes as a list of Sessions."
+        ) from error
+    if counts.ndim != 3:
+        raise InvalidInputError(
+            f"{caller}: X has shape {counts.shape}; expected three axes, (trials, time, neurons). "
+            "Bin spike times into counts per trial first; for one trial use X[None]."
+        )
+    if 0 in counts.shape:
+        raise InvalidInputError(
+            f"{caller}: X has shape {counts.shape}; expected at least one trial, bin and neuron."
+        )
+    if len(counts) < min_trials:
+        raise InvalidInputError(
+            f"{caller}: X has {len(counts)} trial(s); expected at least {min_trials}. "
+            "Cut the recording into more trials."
+        )
+    counts = _as_counts(counts, caller)
+    if require_spikes and not counts.any():
+        raise InvalidInputError(
+            f"{caller}: X holds no spikes; expected at least one. Check the binning window and "
+            "that counts were not rescaled."
+        )
+    return counts
+
+
+def _as_counts(counts: np.ndarray, caller: str) -> np.ndarray:
+    """Convert to uint8 or uint16, refusing what is not a count."""
+    if counts.dtype in (np.uint8, np.uint16):
+        return counts
+    if counts.dtype.kind not in "biuf":
+        raise InvalidInputError(
+            f"{caller}: X has dtype {counts.dtype}; expected numbers (spike counts per bin)."
+        )
+    # Two reductions and a cast settle good input; masks are made only to explain bad input. NaN
+    # compares as false, so that it falls through to the explanation.
+    least, largest = float(counts.min()), float(counts.max())
+    if least >= 0 and largest <= _LARGEST_COUNT:
+        compact = counts.astype(np.uint8 if largest <= np.iinfo(np.uint8).max else np.uint16)
+        if counts.dtype.kind != "f" or np.array_equal(compact, counts):
+            return compact
+    if counts.dtype.kind == "f":
+        _refuse(~np.isfinite(counts), counts, "NaN or infinite values", caller)
+    if counts.dtype.kind in "if":
+        _refuse(counts < 0, counts, "negative values", caller)
+    if counts.dtype.kind == "f":
+        _refuse(counts != np.floor(counts), counts, "fractional values", caller)
+    raise InvalidInputError(
+        f"{caller}: X holds a count of {largest:.15g}; expected at most {_LARGEST_COUNT} per bin. "
+        "Check that X holds counts and not times or identifiers."
+    )
+
+
+def _refuse(bad: np.ndarray, counts: np.ndarray, what: str, caller: str) -> None:
+    if bad.any():
+        where = tuple(int(i) for i in np.argwhere(bad)[0])
+        raise InvalidInputError(
+            f"{caller}: X holds {int(bad.sum())} {what}, the first {counts[where]} at "
+            f"(trial, bin, neuron) {where}; expected whole, non-negative spike counts. Pass raw "
+            "counts, not rates or z-scores, and drop trials with missing data."
+        )
+
+
+def check_regions(regions: Any, n_neurons: int, *, caller: str) -> np.ndarray:
+    """Return one text label per neuron, or raise a clear error.
+
+    Parameters
+    ----------
+    regions : array-like, (neurons,)
+        Labels; ``(1, neurons)`` is taken too, as scikit-learn does not slice it.
+    n_neurons : int
+        Expected number of labels.
+    caller : str
+        Name put in front of errors.
+
+    Returns
+    -------
+    ndarray of str, (neurons,)
+
+    Raises
+    ------
+    InvalidInputError
+        For a wrong length, or labels that are missing or empty.
+
+    Examples
+    --------
+    >>> check_regions(["CA1", "VISp"], 2, caller="example").tolist()
+    ['CA1', 'VISp']
+    """
+    try:
+        # As objects, for numpy would turn ["CA1", nan] into text, and the gap into a region "nan".
+        given = np.asarray(regions, dtype=object)
+    except ValueError as error:
+        raise InvalidInputError(_uneven(n_neurons, caller)) from error
+    labels = given[0] if given.ndim == 2 and len(given) == 1 else given
+    if labels.shape != (n_neurons,):
+        raise InvalidInputError(
+            f"{caller}: regions has shape {given.shape}, X has {n_neurons} neurons; expected "
+            f"({n_neurons},). {_CURE}"
+        )
+    if any(isinstance(label, (list, tuple, np.ndarray)) for label in labels):
+        raise InvalidInputError(_uneven(n_neurons, caller))
+    text = labels.astype(str)
+    missing = [
+        i
+        for i, (label, name) in enumerate(zip(labels, text, strict=True))
+        if is_missing(label) or not name.strip()
+    ]
+    if missing:
+        raise InvalidInputError(
+            f"{caller}: regions has {len(missing)} missing label(s), the first at neuron "
+            f"{missing[0]}; expected a name for every neuron. Name them, for example 'root', and "
+            "list that name in ignore_regions."
+        )
+    return text
+
+
+def _uneven(n_neurons: int, caller: str) -> str:
+    return (
+        f"{caller}: regions is a nested list; expected one label for each of {n_neurons} neurons. "
+        "Give a list of lists only with a list of sessions."
+    )
+
+
+def is_missing(label: Any) -> bool:
+    """Whether a label is None, NaN or pandas.NA."""
+    try:
+        return label is None or bool(label != label)
+    except TypeError:  # pandas.NA has no truth value
+        return True
+
+
+def resolve_regions(
+    X: Any,
+    y: Any,
+    regions: Any,
+    default: Any,
+    *,
+    n_trials: int,
+    n_neurons: int,
+    caller: str,
+) -> np.ndarray | None:
+    """Find the region labels among the places where they may have been given.
+
+    The keyword comes first, then the constructor's, then the recording's own. Only when none of
+    these is there is `y` looked at: of length `n_neurons` it is taken as regions, of length
+    `n_trials` it is somebody's target and ignored; where both lengths agree, text is taken as
+    regions with a warning.
+
+    Returns
+    -------
+    ndarray of str, (neurons,), or None
+        None when no regions are known; the caller warns, once, as it knows the session's name.
+
+    Raises
+    ------
+    InvalidInputError
+        If regions have a wrong length, or `y` has neither length.
+    """
+    for found in (regions, default, getattr(X, "regions", None)):
+        if found is not None:
+            return check_regions(found, n_neurons, caller=caller)
+    if y is None:
+        return None
+    try:
+        shape = np.asarray(y).shape
+    except ValueError:  # rows of unequal length
+        shape = (len(y),)
+    if shape == (n_neurons,):
+        if n_neurons != n_trials:
+            return check_regions(y, n_neurons, caller=caller)
+        # By value and not by dtype: numbers may well come as objects.
+        if any(isinstance(label, (str, bytes)) for label in np.asarray(y, dtype=object)):
+            warnings.warn(
+                f"{caller}: the second argument has one text label for each of {n_neurons} neurons "
+                "and as many trials; it is taken as regions. Write regions=... to be sure.",
+                NeuromaskWarning,
+                stacklevel=3,
+            )
+            return check_regions(y, n_neurons, caller=caller)
+    if shape[:1] != (n_trials,):
+        raise InvalidInputError(
+            f"{caller}: the second argument has shape {shape}; expected ({n_neurons},) "
+            f"regions or ({n_trials},) targets, which are ignored. {_CURE}"
+        )
+    return None
+
+
+def check_positive_int(name: str, value: Any, *, caller: str, minimum: int = 1) -> int:
+    """Return a whole number of at least `minimum`, or raise."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
+        raise InvalidInputError(f"{caller}: {name}={value!r}; expected a whole number.")
+    if value < minimum:
+        raise InvalidInputError(f"{caller}: {name}={value!r}; expected at least {minimum}.")
+    return int(value)
+
+
+def check_fraction(
+    name: str,
+    value: Any,
+    *,
+    caller: str,
+    low: float = 0.0,
+    high: float = 1.0,
+    or_auto: bool = False,
+) -> float | str:
+    """Return a number in ``[low, high)``, or ``"auto"`` where that is allowed, or raise."""
+    if or_auto and isinstance(value, str) and value == "auto":
+        return value
+    if not isinstance(value, (int, float, np.number)) or not low <= value < high:
+        auto = "'auto' or " if or_auto else ""
+        raise InvalidInputError(
+            f"{caller}: {name}={value!r}; expected {auto}a number from "
+            f"{low} up to, not including, {high}."
+        )
+    return float(value)
+
+
+def check_choice(name: str, value: Any, choices: Sequence[str], *, caller: str) -> str:
+    """Return one of `choices`, or raise with the nearest."""
+    if value not in choices:
+        raise InvalidInputError(
+            f"{caller}: {name}={value!r}; expected one of {list(choices)}."
+            f"{suggest(str(value), choices)}"
+        )
+    return value

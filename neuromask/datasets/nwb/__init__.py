@@ -1,0 +1,5 @@
+"""Sessions from NWB files."""
+
+from .loader import load_nwb
+
+__all__ = ["load_nwb"]

@@ -1,0 +1,175 @@
+"""Decoders that a laboratory would reach for first, as scikit-learn pipelines on (trials, time, neurons)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
+from sklearn.cross_decomposition import PLSRegression
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression, Ridge, RidgeCV
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+
+from .._checks import check_choice
+
+__all__ = [
+    "DECODING_TASKS",
+    "ArgmaxClassifier",
+    "PerBinRegressor",
+    "ReducedRankRegressor",
+    "decoding_baselines",
+]
+
+#: What can be decoded: classes, or numbers.
+DECODING_TASKS = ("classification", "regression")
+STRENGTHS = tuple(np.logspace(-4, 2, 7).tolist())
+RANKS = (1, 2, 5, 10)
+
+
+def decoding_baselines(task: str, *, per_bin: bool = False) -> dict[str, BaseEstimator]:
+    """Give the decoders that a laboratory would reach for first, unfitted.
+
+    Parameters
+    ----------
+    task : {"classification", "regression"}
+        What is decoded.
+    per_bin : bool, default=False
+        Whether there is a value in every bin, (trials, time), instead of one a trial.
+
+    Returns
+    -------
+    dict of str to estimator
+        Ridge or logistic regression on the trial mean, on three windows and on smoothed counts, and
+        reduced-rank (partial least squares) regression; strengths and ranks are chosen inside.
+
+    Examples
+    --------
+    >>> list(decoding_baselines("classification"))
+    ['trial mean', 'three windows', 'smoothed counts', 'reduced rank']
+    """
+    check_choice("task", task, DECODING_TASKS, caller="decoding_baselines")
+    if per_bin and task == "regression":
+        model = make_pipeline(StandardScaler(), RidgeCV(alphas=[10.0**k for k in range(-1, 6)]))
+        return {
+            "smoothed counts": make_pipeline(FunctionTransformer(_smooth), PerBinRegressor(model)),
+            "reduced rank": _reduced_rank(task),
+        }
+    inputs = {"trial mean": _mean, "three windows": _thirds, "smoothed counts": _smooth_flat}
+    found = {}
+    for name, function in inputs.items():
+        if task == "classification":
+            model = LogisticRegression(class_weight="balanced", max_iter=2000)
+            search = GridSearchCV(model, {"C": STRENGTHS}, scoring="neg_log_loss", cv=5)
+        else:
+            search = GridSearchCV(Ridge(), {"alpha": [10.0**k for k in range(-1, 7)]}, cv=5)
+        # All principal components: a rotation that spares the solver features it cannot use.
+        found[name] = make_pipeline(FunctionTransformer(function), StandardScaler(), PCA(), search)
+    found["reduced rank"] = _reduced_rank(task)
+    return found
+
+
+class PerBinRegressor(RegressorMixin, BaseEstimator):
+    """Fit a regressor with every bin of every trial as a sample.
+
+    Parameters
+    ----------
+    estimator : regressor
+        Any scikit-learn regressor on two axes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import Ridge
+    >>> X = np.random.default_rng(0).normal(size=(20, 10, 3))
+    >>> PerBinRegressor(Ridge()).fit(X, X[..., 0]).predict(X).shape
+    (20, 10)
+    """
+
+    def __init__(self, estimator: Any) -> None:
+        self.estimator = estimator
+
+    def fit(self, X: np.ndarray, y: np.ndarray) -> PerBinRegressor:
+        """Fit on X (trials, time, features) and y (trials, time) or (trials, time, variables)."""
+        X, y = np.asarray(X), np.asarray(y)
+        self.shape_ = y.shape[1:]
+        rows = y.reshape(len(y) * y.shape[1], *y.shape[2:])
+        self.estimator_ = clone(self.estimator).fit(X.reshape(-1, X.shape[2]), rows)
+        return self
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        """Predict in the shape of the fitted y."""
+        X = np.asarray(X)
+        return self.estimator_.predict(X.reshape(-1, X.shape[2])).reshape(len(X), *self.shape_)
+
+
+class ReducedRankRegressor(RegressorMixin, BaseEstimator):
+    """Partial least squares of at most as many components as the data allow.
+
+    Parameters
+    ----------
+    rank : int, default=1
+        Most components.
+    """
+
+    def __init__(self, rank: int = 1) -> None:
+        self.rank = rank
+
+    def fit(self, X: np.ndarray, y: np.ndarray) -> ReducedRankRegressor:
+        """Fit on features (trials, features) and numbers (trials,) or (trials, outputs)."""
+        self.estimator_ = PLSRegression(min(self.rank, *X.shape), scale=False).fit(X, y)
+        return self
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        """Predict numbers in the shape of the fitted y."""
+        return self.estimator_.predict(X)
+
+
+class ArgmaxClassifier(ClassifierMixin, BaseEstimator):
+    """Classify with a regressor of one-hot classes; the largest excess over the mean wins."""
+
+    def __init__(self, estimator: Any) -> None:
+        self.estimator = estimator
+
+    def fit(self, X: np.ndarray, y: np.ndarray) -> ArgmaxClassifier:
+        """Fit on features (trials, features) and classes (trials,)."""
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        targets = np.eye(len(self.classes_))[codes]
+        self.share_ = targets.mean(0)
+        self.estimator_ = clone(self.estimator).fit(X, targets)
+        return self
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        """Predict classes (trials,)."""
+        return self.classes_[(self.estimator_.predict(X) - self.share_).argmax(1)]
+
+
+def _reduced_rank(task: str) -> BaseEstimator:
+    if task == "classification":
+        search = GridSearchCV(
+            ArgmaxClassifier(ReducedRankRegressor()), {"estimator__rank": RANKS}, cv=5
+        )
+    else:
+        search = GridSearchCV(ReducedRankRegressor(), {"rank": RANKS}, cv=5)
+    return make_pipeline(FunctionTransformer(_smooth_flat), StandardScaler(), PCA(), search)
+
+
+def _mean(X: Any) -> np.ndarray:
+    return np.asarray(X).mean(1)
+
+
+def _thirds(X: Any) -> np.ndarray:
+    parts = np.array_split(np.asarray(X), min(3, X.shape[1]), axis=1)
+    return np.concatenate([part.mean(1) for part in parts], axis=1)
+
+
+def _smooth(X: Any) -> np.ndarray:
+    return gaussian_filter1d(np.asarray(X, dtype=np.float32), 3.0, axis=1, mode="nearest")
+
+
+def _smooth_flat(X: Any) -> np.ndarray:
+    """Smooth counts and keep every second bin, which loses nothing at this width."""
+    return _smooth(X)[:, ::2].reshape(len(X), -1)

@@ -1,0 +1,302 @@
+"""Train a backbone and a read-out together on behaviour, starting from the closed-form read-out."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from sklearn.model_selection import train_test_split
+from torch import Tensor, nn
+
+from .._random import RandomStreams
+from .._recordings import Recording, region_codes
+from ..errors import InvalidInputError
+from ..masks import apply_mask
+from ..nn.device import autocast
+from ..nn.fitted import FittedNetwork
+from ..nn.session_weights import TrialGroup
+from ..schemes import Scheme
+from ..training.batches import SessionTensors, mixed_batches
+from ..training.loop import TrainingConfig, train_in_stages
+from .features import decoding_features
+from .readout import Readout, read_scheme
+from .targets import Classes, Signals
+
+__all__ = ["STRATEGIES", "finetune_readout", "split_for_validation"]
+
+#: Parts of the network that are trained, one stage after the other.
+STRATEGIES = {"gradual": ("session", "all"), "full": ("all",)}
+# Share of the training trials in which the scheme hides counts, as it did in pretraining.
+MASKED = 0.5
+
+
+@dataclass(frozen=True)
+class _LabelledTrials:
+    """Trials on the device with what is to be read from them.
+
+    Attributes
+    ----------
+    spikes : SessionTensors
+        The trials.
+    outputs : Tensor of float32, (trials, time or 1, outputs)
+        Targets; for classes 1 and -1.
+    classes : Tensor of int, (trials,), or None
+        Class of each trial; None for signals.
+    weights : Tensor of float32, (trials,)
+        Weight of each trial.
+    """
+
+    spikes: SessionTensors
+    outputs: Tensor
+    classes: Tensor | None
+    weights: Tensor
+
+    @classmethod
+    def of(
+        cls,
+        recording: Recording,
+        target: Classes | Signals,
+        weights: np.ndarray,
+        rows: np.ndarray,
+        device: torch.device,
+    ) -> _LabelledTrials:
+        """Move some trials to the device."""
+        regions = region_codes(recording.info, ())
+        counts, session_id = recording.counts[rows], recording.info.session_id
+        is_classes = isinstance(target, Classes)
+        return cls(
+            SessionTensors.of(counts, regions, session_id, device),
+            torch.tensor(target.outputs[rows], dtype=torch.float32, device=device),
+            torch.tensor(target.codes[rows], device=device) if is_classes else None,
+            torch.tensor(weights[rows], dtype=torch.float32, device=device),
+        )
+
+
+class _Decoding(nn.Module):
+    """A backbone with a linear read-out of behaviour."""
+
+    def __init__(self, backbone: nn.Module, readout: Readout, *, per_bin: bool) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.per_bin = per_bin
+        # Not a linear layer: weight decay would pull it away from where it starts.
+        self.weights = nn.Parameter(torch.tensor(readout.weights, dtype=torch.float32))
+        self.intercept = nn.Parameter(torch.tensor(readout.intercept, dtype=torch.float32))
+
+    def forward(self, group: TrialGroup, *, generator: torch.Generator | None = None) -> Tensor:
+        """Return outputs (trials, time or 1, outputs)."""
+        state = self.backbone.states([group], generator=generator)[0]
+        scale = self.backbone.stitch(group.session_id).scale
+        features = decoding_features(state, group, scale, per_bin=self.per_bin)
+        return features @ self.weights + self.intercept
+
+
+class _Supervised:
+    """Cross-entropy of classes, or squared error of signals."""
+
+    def __init__(
+        self,
+        model: _Decoding,
+        training: _LabelledTrials,
+        validation: _LabelledTrials,
+        readout: Readout,
+        scheme: tuple[int, Scheme],
+        hidden: Tensor,
+        config: TrainingConfig,
+        streams: RandomStreams,
+    ) -> None:
+        self.model = model
+        self.training = training
+        self.validation = validation
+        self.readout = readout
+        self.index, self.scheme = scheme
+        self.hidden = hidden
+        self.config = config
+        device = hidden.device
+        self.masks = streams.torch("masks", device.type)
+        self.dropout = streams.torch("dropout", device.type)
+        self.offset = torch.as_tensor(readout.offset, dtype=torch.float32, device=device)
+
+    def batches(self, order: np.random.Generator) -> Iterator[list[tuple[int, np.ndarray]]]:
+        """Draw the batches of an epoch."""
+        trials = [np.arange(len(self.training.weights))]
+        return mixed_batches(trials, self.config.batch_size, order)
+
+    def loss(self, batch: Sequence[tuple[int, np.ndarray]]) -> Tensor:
+        """Return the loss of a batch, with counts hidden in some of its trials."""
+        ((_, trials),) = batch
+        rows = torch.as_tensor(trials, device=self.hidden.device)
+        spikes = self.training.spikes
+        shape = (len(rows), *spikes.counts.shape[1:])
+        drawn = self.scheme.mask(shape, spikes.regions, self.masks).hidden
+        is_masked = torch.rand(len(rows), 1, 1, generator=self.masks, device=rows.device) < MASKED
+        outputs = self._outputs(self.training, rows, drawn & is_masked, self.dropout)
+        return self._loss(self.training, rows, outputs)
+
+    @torch.no_grad()
+    def validate(self) -> tuple[float, dict[str, float]]:
+        """Return the negative loss on the validation trials."""
+        rows = torch.arange(len(self.validation.weights), device=self.hidden.device)
+        loss = float(self._loss(self.validation, rows, self.outputs(self.validation)))
+        return -loss, {"val_loss": loss}
+
+    @torch.no_grad()
+    def outputs(self, trials: _LabelledTrials) -> Tensor:
+        """Return the outputs of all trials, nothing hidden but what is hidden always."""
+        rows = torch.arange(len(trials.weights), device=self.hidden.device)
+        nothing = torch.zeros((), dtype=torch.bool, device=rows.device)
+        parts = rows.split(self.config.batch_size)
+        return torch.cat([self._outputs(trials, part, nothing, None) for part in parts])
+
+    def _outputs(
+        self, trials: _LabelledTrials, rows: Tensor, drawn: Tensor, dropout: torch.Generator | None
+    ) -> Tensor:
+        counts = trials.spikes.counts[rows].float()
+        hidden = (self.hidden | drawn).expand(counts.shape)
+        causal = self.scheme.attention == "causal"
+        group = TrialGroup(
+            trials.spikes.session_id,
+            apply_mask(counts, hidden),
+            hidden,
+            torch.full((len(rows),), self.index, device=rows.device),
+            torch.full((len(rows),), causal, device=rows.device),
+        )
+        with autocast(rows.device, self.config.precision):
+            return self.model(group, generator=dropout).float()
+
+    def _loss(self, trials: _LabelledTrials, rows: Tensor, outputs: Tensor) -> Tensor:
+        weights = trials.weights[rows]
+        if trials.classes is None:
+            losses = ((outputs - trials.outputs[rows]) ** 2).mean((1, 2))
+        else:
+            logits = self.readout.temperature * outputs[:, 0] + self.offset
+            losses = F.cross_entropy(logits, trials.classes[rows], reduction="none")
+        return (weights * losses).sum() / weights.sum()
+
+
+def finetune_readout(
+    network: FittedNetwork,
+    recording: Recording,
+    hidden: np.ndarray,
+    scheme: str,
+    target: Classes | Signals,
+    trial_weights: np.ndarray,
+    rows: tuple[np.ndarray, np.ndarray],
+    *,
+    strategy: str,
+    config: TrainingConfig,
+    streams: RandomStreams,
+    on_epoch: Callable[[dict[str, float]], None] = lambda row: None,
+) -> tuple[FittedNetwork, Readout | None, pd.DataFrame]:
+    """Train a copy of a network with a read-out, from the closed-form read-out on.
+
+    Parameters
+    ----------
+    network : FittedNetwork
+        Fitted network; it is left as it was.
+    recording : Recording
+        Labelled trials.
+    hidden : ndarray of bool, (neurons,)
+        Neurons that are never seen.
+    scheme : str
+        Scheme whose prompt and masks to use.
+    target : Classes or Signals
+        What to read out.
+    trial_weights : ndarray, (trials,)
+        Weight of each trial.
+    rows : (ndarray of int, ndarray of int)
+        Trials to train on, and trials that stop training and choose the weights.
+    strategy : {"gradual", "full"}
+        Whether what belongs to the session is trained before the rest, or all at once.
+    config : TrainingConfig
+        How to train; its epochs are shared among the stages.
+    streams : RandomStreams
+        Sources of chance.
+    on_epoch : callable, optional
+        Told of each epoch as it is done.
+
+    Returns
+    -------
+    FittedNetwork, Readout or None, DataFrame
+        The trained network and read-out, None where no epoch did better than the closed form, and
+        the history, whose `stage` says what was trained.
+    """
+    network = replace(network, model=copy.deepcopy(network.model))
+    part = target.take(rows[0])
+    readout = read_scheme(
+        network,
+        replace(recording, counts=recording.counts[rows[0]]),
+        hidden,
+        scheme,
+        part,
+        trial_weights[rows[0]],
+        streams.split,
+    )
+    model = _Decoding(network.model, readout, per_bin=target.per_bin).to(network.device)
+    training, validation = (
+        _LabelledTrials.of(recording, target, trial_weights, r, network.device) for r in rows
+    )
+    index = network.index(scheme)
+    objective = _Supervised(
+        model,
+        training,
+        validation,
+        readout,
+        (index, network.schemes[index]),
+        torch.tensor(hidden, device=network.device),
+        config,
+        streams,
+    )
+    stitch = network.model.stitch(recording.info.session_id)
+    parts = {
+        "session": [*stitch.parameters(), model.weights, model.intercept],
+        "all": list(model.parameters()),
+    }
+    stages = {stage: parts[stage] for stage in STRATEGIES[strategy]}
+    start = objective.validate()[1]
+    history = train_in_stages(model, objective, config, streams, stages, on_epoch=on_epoch)
+    head = pd.DataFrame([{"epoch": 0, "stage": "head", **start}])
+    table = pd.concat([head, history], ignore_index=True)
+    end = objective.validate()[1]
+    if not end["val_loss"] < start["val_loss"]:
+        return network, None, table
+    trained = replace(
+        readout,
+        weights=model.weights.detach().double().cpu().numpy(),
+        intercept=model.intercept.detach().double().cpu().numpy(),
+        left_out=objective.outputs(validation).double().cpu().numpy(),
+        loss=end["val_loss"],
+    )
+    return network, trained.calibrated(target.take(rows[1]), trial_weights[rows[1]]), table
+
+
+def split_for_validation(
+    target: Classes | Signals, fraction: float, seed: int, *, caller: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Set trials aside for validation, some of every class.
+
+    Raises
+    ------
+    InvalidInputError
+        If a class has too few trials for both.
+    """
+    n_trials = len(target.outputs)
+    classes = target.codes if isinstance(target, Classes) else None
+    n_validation = min(max(1, round(fraction * n_trials)), n_trials - 1)
+    if classes is not None:
+        sizes = np.bincount(classes)
+        n_validation = max(n_validation, len(sizes))
+        if sizes.min() < 2 or n_trials - n_validation < len(sizes):
+            raise InvalidInputError(
+                f"{caller}: a class has {sizes.min()} of {n_trials} trials; expected at least "
+                "two of each class, to train and to validate. Use finetune='head'."
+            )
+    chance = np.random.RandomState(seed % 2**32)
+    return train_test_split(
+        np.arange(n_trials), test_size=n_validation, stratify=classes, random_state=chance
+    )

@@ -1,0 +1,118 @@
+"""Find the pretrainer that a decoder was given, and what can be decoded from it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+
+from .._checks import check_choice
+from .._recordings import (
+    Recording,
+    SessionInfo,
+    is_session_list,
+    read_known,
+    read_new,
+    region_codes,
+    region_members,
+)
+from ..errors import InvalidInputError
+from ..pretrainer import MtMPretrainer, check_parameters, load
+from ..schemes import Scheme
+
+__all__ = [
+    "check_scheme",
+    "fitted_schemes",
+    "hidden_neurons",
+    "is_fitted",
+    "pretrain_copy",
+    "read_trials",
+    "resolve_pretrainer",
+    "scheme_names",
+]
+
+
+def is_fitted(pretrainer: Any) -> bool:
+    """Whether it is a pretrainer that holds a network."""
+    return isinstance(pretrainer, MtMPretrainer) and hasattr(pretrainer, "model_")
+
+
+def resolve_pretrainer(given: Any, *, caller: str) -> MtMPretrainer:
+    """Turn a pretrainer, a frozen one, a path or None into a pretrainer, fitted or to be fitted.
+
+    Raises
+    ------
+    InvalidInputError
+        If it is none of these, or frozen but not fitted.
+    CheckpointError
+        If the path does not hold a saved model.
+    """
+    if given is None:
+        return MtMPretrainer()
+    if isinstance(given, (str, os.PathLike)):
+        return load(given)
+    if isinstance(given, FrozenEstimator):
+        if not is_fitted(given.estimator):
+            raise InvalidInputError(
+                f"{caller}: pretrainer is frozen but not fitted, so that it would never be. Fit it "
+                "first, or pass it without FrozenEstimator to pretrain on the trials of each fit."
+            )
+        return given.estimator
+    if not isinstance(given, MtMPretrainer):
+        raise InvalidInputError(
+            f"{caller}: pretrainer is a {type(given).__name__}; expected an MtMPretrainer, the "
+            "path of a saved one, or None."
+        )
+    return given
+
+
+def read_trials(X: Any, given: MtMPretrainer, *, caller: str) -> Recording:
+    """Read trials of one session, which a fitted pretrainer knows and an unfitted one will."""
+    if is_session_list(X):
+        raise InvalidInputError(
+            f"{caller}: X is a list of {len(X)} recordings; expected one session. Pretrain on all "
+            "of them, then fit one decoder a session."
+        )
+    if is_fitted(given):
+        return read_known(X, given.sessions_, rebin=given.rebin, caller=caller)
+    (recording,) = read_new(X, None, None, given.regions, rebin=given.rebin, caller=caller)
+    return recording
+
+
+def pretrain_copy(given: MtMPretrainer, recording: Recording, seed: int) -> MtMPretrainer:
+    """Pretrain a copy on these trials; `seed` is its chance where it has none of its own."""
+    fresh = clone(given)
+    if fresh.random_state is None:
+        fresh.set_params(random_state=seed)
+    return fresh.fit(recording)
+
+
+def fitted_schemes(given: MtMPretrainer, *, caller: str) -> Sequence[Scheme]:
+    """Return the schemes that it was, or will be, fitted with."""
+    return given.schemes_ if is_fitted(given) else check_parameters(given, caller=caller)
+
+
+def check_scheme(given: MtMPretrainer, asked: str, *, caller: str) -> None:
+    """Refuse a scheme that it was not, or will not be, fitted with."""
+    names = [scheme.name for scheme in fitted_schemes(given, caller=caller)]
+    check_choice("scheme", str(asked).replace("_", "-"), ["auto", *names], caller=caller)
+
+
+def scheme_names(pre: MtMPretrainer, asked: str, info: SessionInfo) -> list[str]:
+    """Return the schemes to choose from: the one asked for, or all that a session was fitted with."""
+    if asked != "auto":
+        return [str(asked).replace("_", "-")]
+    codes = torch.as_tensor(region_codes(info, pre.ignore_regions))
+    return [s.name for s in pre.schemes_ if s.reason_against(codes) is None]
+
+
+def hidden_neurons(recording: Recording, regions: Any, *, caller: str) -> np.ndarray:
+    """Return a mask of the neurons outside `regions`, None meaning everywhere."""
+    if regions is None:
+        return np.zeros(recording.info.n_neurons, dtype=bool)
+    return ~region_members(recording.info.regions, regions, caller=caller)

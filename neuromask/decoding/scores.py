@@ -1,0 +1,172 @@
+"""Score decoders of behaviour against each other, on the same folds, by the same code."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import t as student_t
+from sklearn.base import is_classifier
+from sklearn.metrics import balanced_accuracy_score, make_scorer
+from sklearn.model_selection import check_cv, cross_validate
+
+from ..errors import InvalidInputError, NeuromaskWarning
+
+__all__ = [
+    "compare_decoders",
+    "default_scoring",
+    "pooled_r2",
+    "summarise_decoders",
+    "warn_of_losses",
+]
+
+
+def pooled_r2(y_true: Any, y_pred: Any) -> float:
+    """R² over all trials and bins together, averaged over variables.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like, (trials,), (trials, time) or (trials, time, variables)
+        Signals; a variable that does not vary counts as zero.
+
+    Returns
+    -------
+    float
+        1 is perfect, 0 the mean.
+
+    Examples
+    --------
+    >>> pooled_r2([[0.0, 2.0], [4.0, 6.0]], [[0.0, 2.0], [4.0, 6.0]])
+    1.0
+    """
+    truth, answer = np.asarray(y_true, dtype=float), np.asarray(y_pred, dtype=float)
+    if truth.shape != answer.shape:
+        raise InvalidInputError(
+            f"pooled_r2: y_true has shape {truth.shape} and y_pred {answer.shape}; expected the "
+            "same."
+        )
+    n_variables = truth.shape[2] if truth.ndim == 3 else 1
+    truth, answer = truth.reshape(-1, n_variables), answer.reshape(-1, n_variables)
+    residual = ((truth - answer) ** 2).sum(0)
+    variation = ((truth - truth.mean(0)) ** 2).sum(0)
+    ratio = np.divide(residual, variation, out=np.ones(n_variables), where=variation > 0)
+    return float((1 - ratio).mean())
+
+
+def compare_decoders(
+    models: Mapping[str, Any],
+    X: Any,
+    y: Any,
+    *,
+    cv: Any = 5,
+    scoring: Any = None,
+    n_jobs: int | None = None,
+) -> pd.DataFrame:
+    """Cross-validate several decoders on the same folds.
+
+    Parameters
+    ----------
+    models : mapping of str to estimator
+        Decoders by name, all classifiers or all regressors; clones of them are fitted.
+    X : Session or array-like, (trials, time, neurons)
+        Trials.
+    y : array-like
+        What to decode.
+    cv : int, splitter or iterable, default=5
+        As in scikit-learn; an int stratifies classes.
+    scoring : str or callable, optional
+        As in scikit-learn; balanced accuracy or the pooled R² by default.
+    n_jobs : int, optional
+        Folds fitted at a time.
+
+    Returns
+    -------
+    DataFrame
+        model, fold, n_train, n_test, score.
+    """
+    if not models:
+        raise InvalidInputError("compare_decoders: models is empty; expected at least one decoder.")
+    kinds = {name: is_classifier(model) for name, model in models.items()}
+    if len(set(kinds.values())) > 1:
+        raise InvalidInputError(
+            f"compare_decoders: classifiers and regressors are mixed ({kinds}); expected one kind."
+        )
+    is_classes = kinds[next(iter(kinds))]
+    splits = list(check_cv(cv, y, classifier=is_classes).split(np.empty(len(y)), y))
+    scoring = default_scoring(is_classes) if scoring is None else scoring
+    rows = []
+    for name, model in models.items():
+        scores = cross_validate(
+            model, X, y, cv=splits, scoring=scoring, n_jobs=n_jobs, error_score="raise"
+        )["test_score"]
+        rows += [
+            {
+                "model": name,
+                "fold": i,
+                "n_train": len(training),
+                "n_test": len(test),
+                "score": float(score),
+            }
+            for i, ((training, test), score) in enumerate(zip(splits, scores, strict=True))
+        ]
+    return pd.DataFrame(rows)
+
+
+def summarise_decoders(table: pd.DataFrame, *, confidence: float = 0.95) -> pd.DataFrame:
+    """Summarise the folds of :func:`compare_decoders`, the first model against each other.
+
+    Parameters
+    ----------
+    table : DataFrame
+        A table of :func:`compare_decoders`.
+    confidence : float, default=0.95
+        Coverage of the intervals, from Student's t over folds. Folds share training trials, so that
+        true intervals are somewhat wider.
+
+    Returns
+    -------
+    DataFrame
+        Per model: score (mean over folds), se, ci_low, ci_high, and `difference` of the first model
+        from it on the same folds with its `difference_se`.
+    """
+    folds = table.pivot(index="fold", columns="model", values="score")
+    names = list(dict.fromkeys(table["model"]))
+    rows = []
+    for name in names:
+        scores, difference = folds[name], folds[names[0]] - folds[name]
+        n_folds = len(scores)
+        reach = student_t.ppf(0.5 + confidence / 2, n_folds - 1) if n_folds > 1 else np.nan
+        rows.append(
+            {
+                "model": name,
+                "score": scores.mean(),
+                "se": scores.sem(),
+                "ci_low": scores.mean() - reach * scores.sem(),
+                "ci_high": scores.mean() + reach * scores.sem(),
+                "difference": difference.mean(),
+                "difference_se": difference.sem(),
+                "n_folds": n_folds,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def warn_of_losses(table: pd.DataFrame, *, caller: str) -> None:
+    """Warn where the first model of a summary does worse by more than a standard error."""
+    better = table[table["difference"] < -table["difference_se"]]
+    if len(better):
+        shown = ", ".join(f"{r.model} by {-r.difference:.3f}" for r in better.itertuples())
+        warnings.warn(
+            f"{caller}: baselines do better than {table['model'].iloc[0]} on the same folds: "
+            f"{shown}.",
+            NeuromaskWarning,
+            stacklevel=3,
+        )
+
+
+def default_scoring(classes: bool) -> Any:
+    """Return the scorer of balanced accuracy, or of the pooled R²."""
+    return make_scorer(balanced_accuracy_score if classes else pooled_r2)

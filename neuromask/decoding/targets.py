@@ -1,0 +1,217 @@
+"""Turn what users pass as ``y`` into outputs to learn, checked before any work."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import column_or_1d
+
+from .._checks import is_missing
+from ..errors import InvalidInputError
+
+__all__ = ["Classes", "Signals", "Units", "read_labels", "read_target"]
+
+
+@dataclass(frozen=True)
+class Classes:
+    """One class a trial.
+
+    Attributes
+    ----------
+    labels : ndarray, (classes,)
+        What users call the classes, sorted.
+    codes : ndarray of int, (trials,)
+        Each trial's position in `labels`.
+    """
+
+    labels: np.ndarray
+    codes: np.ndarray
+
+    per_bin = False
+
+    @property
+    def outputs(self) -> np.ndarray:
+        """1 for a trial's class and -1 for the others, (trials, 1, classes)."""
+        return np.where(self.codes[:, None] == np.arange(len(self.labels)), 1.0, -1.0)[:, None]
+
+    def take(self, trials: np.ndarray) -> Classes:
+        """Return some trials, with all labels."""
+        return replace(self, codes=self.codes[trials])
+
+    def trial_weights(self, class_weight: Any) -> np.ndarray:
+        """Weigh trials by their class."""
+        return compute_sample_weight(class_weight, self.labels[self.codes])
+
+
+@dataclass(frozen=True)
+class Units:
+    """Units and shape of numbers, so that standardised ones can be turned back.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Shape of one trial's target, as users gave it.
+    mean, scale : ndarray of float, (variables,)
+        Over trials and bins.
+    """
+
+    shape: tuple[int, ...]
+    mean: np.ndarray
+    scale: np.ndarray
+
+    def restore(self, outputs: np.ndarray) -> np.ndarray:
+        """Turn outputs (trials, time or 1, variables) into what users gave."""
+        return (outputs * self.scale + self.mean).reshape(len(outputs), *self.shape)
+
+
+@dataclass(frozen=True)
+class Signals:
+    """One number a trial, or one or several in every bin of a trial.
+
+    Attributes
+    ----------
+    values : ndarray of float, (trials, time or 1, variables)
+        The numbers.
+    units : Units
+        Their units and shape.
+    """
+
+    values: np.ndarray
+    units: Units
+
+    @property
+    def per_bin(self) -> bool:
+        """Whether there is a value in every bin."""
+        return len(self.units.shape) > 0
+
+    @property
+    def outputs(self) -> np.ndarray:
+        """Values with mean zero and variance one, (trials, time or 1, variables)."""
+        return (self.values - self.units.mean) / self.units.scale
+
+    def take(self, trials: np.ndarray) -> Signals:
+        """Return some trials, in the same units."""
+        return replace(self, values=self.values[trials])
+
+    def trial_weights(self, class_weight: Any) -> np.ndarray:
+        """Weigh all trials alike."""
+        return np.ones(len(self.values))
+
+
+def read_target(y: Any, task: str, *, n_trials: int, n_time: int, caller: str) -> Classes | Signals:
+    """Check a target.
+
+    Raises
+    ------
+    InvalidInputError
+        For a missing target, a wrong length or shape, missing values, a single class, or values
+        that do not suit the task.
+    """
+    if task == "regression":
+        return _signals(_as_array(y, n_trials, caller), n_time, caller)
+    values = read_labels(y, n_trials=n_trials, caller=caller)
+    labels, codes = np.unique(values, return_inverse=True)
+    if len(labels) < 2:
+        raise InvalidInputError(
+            f"{caller}: y has one class, {labels.tolist()[0]!r}, in all {n_trials} trials; "
+            "expected at least two classes. Pass more trials, or stratify the split."
+        )
+    return Classes(labels, codes)
+
+
+def read_labels(
+    y: Any, *, n_trials: int, caller: str, known: np.ndarray | None = None
+) -> np.ndarray:
+    """Check class labels, one a trial and all of them `known`; see :func:`read_target`."""
+    values = _as_array(y, n_trials, caller)
+    if values.ndim > 1 and values.size != n_trials:
+        raise InvalidInputError(
+            f"{caller}: y has shape {values.shape}; expected ({n_trials},), one class a trial. For "
+            "a value in every bin use task='regression'."
+        )
+    values = column_or_1d(values, warn=True)
+    try:
+        check_classification_targets(values)
+    except ValueError as error:
+        raise InvalidInputError(
+            f"{caller}: {error} y holds numbers such as {values.tolist()[0]!r}; expected classes. Use "
+            "task='regression' to decode numbers, or bin them into classes."
+        ) from error
+    strangers = set() if known is None else set(values.tolist()) - set(known.tolist())
+    if strangers:
+        raise InvalidInputError(
+            f"{caller}: y holds {sorted(strangers, key=str)}, which fit has not seen; fitted "
+            f"classes are {known.tolist()}. Fit on trials of every class, for example with a "
+            "stratified split, or leave those trials out."
+        )
+    return values
+
+
+def _as_array(y: Any, n_trials: int, caller: str) -> np.ndarray:
+    if y is None:
+        raise InvalidInputError(
+            f"{caller} requires y to be passed, but the target y is None; expected one entry a "
+            "trial."
+        )
+    try:
+        values = np.asarray(y)
+    except ValueError as error:
+        raise InvalidInputError(
+            f"{caller}: y cannot be read as one array ({error}); expected one entry a trial, with "
+            "equally long trials."
+        ) from error
+    if values.ndim == 0 or len(values) != n_trials:
+        given = f"{len(values)} entries" if values.ndim else "a single value"
+        raise InvalidInputError(
+            f"{caller}: y has {given} and X has {n_trials} trials; expected one a trial. "
+            "Select the same trials in both."
+        )
+    if values.dtype.kind == "c":
+        raise InvalidInputError(f"{caller}: Complex data not supported: y has {values.dtype}.")
+    missing = _missing(y, values)
+    if missing.any():
+        where = tuple(int(i) for i in np.argwhere(missing)[0])
+        raise InvalidInputError(
+            f"{caller}: Input y contains NaN, infinity or missing labels ({int(missing.sum())}), "
+            f"the first at {where if len(where) > 1 else where[0]}; expected a value for every "
+            "trial. Drop those trials from X and y, for example X[known], y[known]."
+        )
+    return values
+
+
+def _missing(y: Any, values: np.ndarray) -> np.ndarray:
+    if values.dtype.kind == "f":
+        return ~np.isfinite(values)
+    if values.dtype.kind in "OU":
+        # As objects, for numpy turns ["left", nan] into text, and the gap into a class "nan".
+        return np.frompyfunc(is_missing, 1, 1)(np.asarray(y, dtype=object)).astype(bool)
+    return np.zeros(values.shape, dtype=bool)
+
+
+def _signals(values: np.ndarray, n_time: int, caller: str) -> Signals:
+    if values.dtype.kind == "O":
+        with contextlib.suppress(TypeError, ValueError):
+            values = values.astype(float)
+    if values.dtype.kind not in "iuf":
+        raise InvalidInputError(
+            f"{caller}: y holds {values.dtype} values such as {values.tolist()[0]!r}; expected "
+            "numbers for task='regression'. Use task='classification' to decode classes."
+        )
+    if values.ndim == 2 and values.shape[1] == 1:  # a column, as scikit-learn takes it
+        values = column_or_1d(values, warn=True)
+    n_trials, *shape = values.shape
+    if len(shape) > 2 or (shape and shape[0] != n_time) or 0 in shape:
+        raise InvalidInputError(
+            f"{caller}: y has shape {values.shape} and X has {n_time} bins; expected ({n_trials},), "
+            f"({n_trials}, {n_time}) or ({n_trials}, {n_time}, variables). Bin the signal as the "
+            "spikes are binned; decode several numbers a trial one at a time."
+        )
+    values = values.astype(float).reshape(n_trials, shape[0] if shape else 1, -1)
+    scale = values.std((0, 1))
+    scale = np.where(scale > 0, scale, 1.0)
+    return Signals(values, Units(tuple(shape), values.mean((0, 1)), scale))

@@ -1,0 +1,101 @@
+"""Run a fitted network over trials, hiding entries before it sees anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .._recordings import Recording
+from ..masks import apply_mask
+from ..schemes import Scheme
+from .device import autocast
+from .session_weights import TrialGroup
+
+__all__ = ["FittedNetwork"]
+
+# Trials in one pass: enough to fill two cores, few enough for their caches.
+TRIALS_A_PASS = 128
+
+
+@dataclass(frozen=True)
+class FittedNetwork:
+    """A fitted backbone on its device.
+
+    Attributes
+    ----------
+    model : nn.Module
+        The backbone.
+    schemes : tuple of Scheme
+        Fitted schemes, in the order of their prompts.
+    device : torch.device
+        Where the model is.
+    precision : {"bf16", "fp32"}
+        Arithmetic of the network.
+    """
+
+    model: nn.Module
+    schemes: tuple[Scheme, ...]
+    device: torch.device
+    precision: str
+
+    def rates(self, recording: Recording, hidden: np.ndarray, scheme: int) -> np.ndarray:
+        """Return expected counts, float32 (trials, time, neurons), under a scheme's prompt."""
+        return self.run(
+            recording, hidden, scheme, lambda group: self.model.states([group])[0].log_rates.exp()
+        )
+
+    def features(self, recording: Recording) -> np.ndarray:
+        """Return features, float32 (trials, time, features), with nothing hidden."""
+        hidden = np.broadcast_to(False, recording.counts.shape)
+        return self.run(recording, hidden, 0, lambda group: self.model.states([group])[0].features)
+
+    def index(self, scheme: str) -> int:
+        """Return a fitted scheme's number by its name."""
+        return [s.name for s in self.schemes].index(scheme)
+
+    @torch.no_grad()
+    def run(
+        self,
+        recording: Recording,
+        hidden: np.ndarray,
+        scheme: int,
+        compute: Callable[[TrialGroup], Tensor],
+    ) -> np.ndarray:
+        """Compute something of all trials under a scheme's prompt, some trials at a time.
+
+        Parameters
+        ----------
+        recording : Recording
+            Trials of a fitted session.
+        hidden : ndarray of bool, (trials, time, neurons)
+            Entries that the network may not see.
+        scheme : int
+            Number of the scheme.
+        compute : callable
+            Gives a tensor, (trials, ...), of a group of trials.
+
+        Returns
+        -------
+        ndarray of float32, (trials, ...)
+        """
+        counts = recording.counts
+        causal = self.schemes[scheme].attention == "causal"
+        out = []
+        for start in range(0, len(counts), TRIALS_A_PASS):
+            rows = slice(start, start + TRIALS_A_PASS)
+            mask = torch.tensor(hidden[rows], device=self.device)
+            visible = torch.tensor(counts[rows].astype(np.float32), device=self.device)
+            group = TrialGroup(
+                recording.info.session_id,
+                apply_mask(visible, mask),
+                mask,
+                torch.full((len(visible),), scheme, device=self.device),
+                torch.full((len(visible),), causal, device=self.device),
+            )
+            with autocast(self.device, self.precision):
+                out.append(compute(group).float().cpu().numpy())
+        return np.concatenate(out)

@@ -1,0 +1,105 @@
+"""A neuron's way in and out of the trunk, from its own statistics and its region.
+
+What stitching learns for every neuron of every session by gradient, this network infers: it is
+trained across sessions, each time calibrated on some trials of a session and judged on others, and
+then serves neurons that it has never seen.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from .layers import drop, linear, parameter
+from .neuron_statistics import N_STATISTICS, Calibration
+from .session_weights import RATE_FLOOR, Weights
+
+__all__ = ["NeuronEncoder"]
+
+REGION_DIM = 16
+MESSAGE_DIM = 64
+DROPOUT = 0.2
+# Initial size of the weights to and from what the trunk shares, beside those of the factors.
+QUIET = 0.1
+
+
+class NeuronEncoder(nn.Module):
+    """Map each neuron's statistics to its row of every stitch weight.
+
+    Two layers, between which neurons hear from the others in proportion to their correlation. The
+    linear path starts from the factors of the population, scaled by what proved useful across
+    sessions; a neuron reads a factor out as far as its own loading can be trusted, given how many
+    trials told of it.
+
+    Parameters
+    ----------
+    n_in, n_linear, n_features, n_history, dim : int
+        Sizes of a stitch.
+    n_regions : int
+        Regions with an embedding of their own.
+    generator : torch.Generator
+        Source of the initial weights.
+    hidden : int, default=128
+        Width.
+    """
+
+    def __init__(
+        self,
+        *,
+        n_in: int,
+        n_linear: int,
+        n_features: int,
+        n_history: int,
+        dim: int,
+        n_regions: int,
+        generator: torch.Generator,
+        hidden: int = 128,
+    ) -> None:
+        super().__init__()
+        self.sizes = (n_in, n_linear, n_features, n_history)
+        self.region = parameter(n_regions + 1, REGION_DIM, generator=generator, std=0.3)
+        with torch.no_grad():
+            self.region[0].zero_()  # a region that is not known says nothing
+        self.read = linear(N_STATISTICS + n_linear + REGION_DIM, hidden, generator)
+        self.read_norm = nn.LayerNorm(hidden)
+        self.message = linear(hidden, MESSAGE_DIM, generator, bias=False)
+        self.listen = linear(hidden + MESSAGE_DIM, hidden, generator)
+        self.listen_norm = nn.LayerNorm(hidden)
+        self.think = linear(hidden, hidden, generator)
+        self.think_norm = nn.LayerNorm(hidden)
+        self.write = linear(hidden, sum(self.sizes), generator)
+        self.trust = linear(hidden, n_linear, generator, scale=0.1)
+        self.factors_in = nn.Parameter(torch.ones(n_linear))
+        self.factors_out = nn.Parameter(torch.ones(n_linear))
+        self.bias = nn.Parameter(torch.zeros(n_in))
+        self.embedding = nn.Parameter(torch.zeros(dim))
+
+    def forward(
+        self, calibration: Calibration, *, generator: torch.Generator | None = None
+    ) -> Weights:
+        """Infer the weights of a session's neurons; `generator` is the source of dropout."""
+        n_neurons, n_linear = calibration.factor_in.shape
+        region = drop(self.region[calibration.region], DROPOUT, generator)
+        x = drop(torch.cat([calibration.statistics, region], 1), DROPOUT / 2, generator)
+        h = F.gelu(self.read_norm(self.read(x)))  # (neurons, hidden)
+        heard = calibration.correlation @ self.message(h) * (3 / n_neurons**0.5)
+        h = h + F.gelu(self.listen_norm(self.listen(torch.cat([h, heard], 1))))
+        h = drop(h, DROPOUT, generator)
+        h = drop(h + F.gelu(self.think_norm(self.think(h))), DROPOUT, generator)
+        read_in, linear_in, read_out, history = self.write(h).split(self.sizes, 1)
+        linear_in = QUIET * linear_in / n_neurons**0.5 + calibration.factor_in * self.factors_in
+        factor_out = calibration.factor_out * self.factors_out * (1 + torch.tanh(self.trust(h)))
+        factors = F.pad(factor_out, (read_out.shape[1] - n_linear, 0))
+        return Weights(
+            mean=calibration.mean,
+            scale=calibration.scale,
+            read_in=(read_in / n_neurons**0.5).T,
+            bias=self.bias,
+            linear_in=linear_in.T,
+            read_out=QUIET * read_out + factors,
+            base=calibration.mean.clamp_min(RATE_FLOOR).log(),
+            history=QUIET * history.T,
+            embedding=self.embedding,
+            evidence=calibration.evidence,
+        )

@@ -1,0 +1,217 @@
+"""What unlabelled trials tell of a session's neurons, before anything is learned of them.
+
+A neuron is described by its rate, its mean response, its region and by how it varies with the
+others. The last is what a read-in and a read-out need most: the leading factors of the correlations
+between neurons are a linear model of the population that no gradient has touched.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .session_weights import RATE_FLOOR, SCALE_FLOOR
+
+__all__ = ["N_STATISTICS", "Calibration", "Calibrator"]
+
+# Cosines over the trial that describe a neuron's mean response.
+N_COSINES = 8
+N_STATISTICS = 4 + N_COSINES
+# The logarithm of the number of trials is measured from that of these many.
+USUAL_TRIALS = 100
+# Factors of a smaller eigenvalue are left out as noise: in units of a neuron's variance, and of the
+# largest that neurons without anything in common would show in as many trials. Weaker ones than
+# the latter are noisy, not useless.
+NOISE = 0.5
+NOISE_EDGE = 0.6
+# A neuron that spikes less often than this, in spikes per bin, moves its log-rate no further.
+RELATIVE_FLOOR = 0.005
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Statistics of a session's neurons on some of its trials.
+
+    Attributes
+    ----------
+    mean, scale : Tensor, (neurons,)
+        Mean and standard deviation of the counts per bin.
+    region : Tensor of int, (neurons,)
+        Number of each neuron's region in the model's list of regions from one; 0 for a region that
+        the model does not know.
+    statistics : Tensor, (neurons, N_STATISTICS + n_factors)
+        Rate, dispersion, strength of slow variation, number of trials, mean response and loadings,
+        of order one.
+    correlation : Tensor, (neurons, neurons)
+        Correlations of smoothed counts, zero on the diagonal.
+    factor_in, factor_out : Tensor, (neurons, n_factors)
+        Weights that read factors of unit variance out of z-scored counts, and those that predict a
+        neuron's log-rate from them, less the more of a factor's variance is noise.
+    evidence : Tensor, (neurons, n_factors)
+        What a factor moves a neuron's smoothed counts by, in standard deviations of their noise.
+    """
+
+    mean: Tensor
+    scale: Tensor
+    region: Tensor
+    statistics: Tensor
+    correlation: Tensor
+    factor_in: Tensor
+    factor_out: Tensor
+    evidence: Tensor
+
+
+class Calibrator:
+    """Measures a session's neurons on all of its trials, or on all but some.
+
+    A calibration that leaves out the trials of a batch is nearly what those trials would be served
+    with if they were new: correlations, mean responses and loadings are those of the other trials.
+    Mean rates, and the factors that loadings refer to, stay the same, so that what is learned beside
+    them keeps its meaning.
+
+    Parameters
+    ----------
+    counts : Tensor, (trials, time, neurons)
+        The trials.
+    regions : sequence of str, optional
+        Region of each neuron.
+    known_regions : sequence of str
+        Regions that the model has a number for.
+    n_factors : int
+        Factors of the population.
+    smoothing : float
+        Standard deviation, in bins, of the gaussian that smooths counts.
+    """
+
+    def __init__(
+        self,
+        counts: Tensor,
+        regions: Sequence[str] | None,
+        *,
+        known_regions: Sequence[str],
+        n_factors: int,
+        smoothing: float,
+    ) -> None:
+        self.counts = counts
+        x = counts.float()
+        n_trials, n_time, n_neurons = x.shape
+        self.smoother = _smoother(n_time, smoothing, x.device)
+        self.cosines = _cosines(n_time, x.device)
+        self.mean = x.mean((0, 1))
+        square = torch.einsum("ktn,ktn->n", x, x) / (n_trials * n_time)
+        self.scale = (square - self.mean**2).clamp_min(0).sqrt().clamp_min(SCALE_FLOOR)
+        self.slow = torch.ones(())
+        smooth = self._smooth(x)
+        variance = torch.einsum("ktn,ktn->n", smooth, smooth) / (n_trials * n_time)
+        self.slow = variance.sqrt().clamp_min(1e-3)
+        smooth /= self.slow
+        self.total = _products(smooth)
+        self.response = smooth.sum(0)
+        correlation = (self.total / (n_trials * n_time)).fill_diagonal_(0)
+        n_samples = n_trials * n_time / (math.sqrt(2 * math.pi) * smoothing)
+        self.noise = max(NOISE, NOISE_EDGE * _noise_edge(n_neurons / n_samples))
+        self.strength, self.loading = _leading(correlation, n_factors, self.noise)
+        number = {name: i + 1 for i, name in enumerate(known_regions)}
+        labels = [""] * n_neurons if regions is None else regions
+        codes = [number.get(name, 0) for name in labels]
+        self.region = torch.tensor(codes, device=x.device)
+
+    def whole(self) -> Calibration:
+        """Calibrate on all trials."""
+        return self._describe(self.total, self.response, len(self.counts))
+
+    def without(self, trials: Tensor) -> Calibration:
+        """Calibrate on all trials but these; on all where none would be left."""
+        if len(trials) >= len(self.counts):
+            return self.whole()
+        smooth = self._smooth(self.counts[trials].float())
+        total, response = self.total - _products(smooth), self.response - smooth.sum(0)
+        return self._describe(total, response, len(self.counts) - len(trials))
+
+    def _smooth(self, counts: Tensor) -> Tensor:
+        return (self.smoother @ counts).sub_(self.mean).div_(self.scale * self.slow)
+
+    def _describe(self, total: Tensor, response: Tensor, n_trials: int) -> Calibration:
+        n_time, n_neurons = response.shape
+        correlation = (total / (n_trials * n_time)).fill_diagonal_(0)
+        strength = self.strength
+        loading = correlation @ self.loading / strength.clamp_min(self.noise)
+        coefficients = self.cosines @ (response * self.slow / n_trials) / n_time
+        log_mean = self.mean.clamp_min(RATE_FLOOR).log()
+        dispersion = (self.scale**2 / self.mean.clamp_min(RATE_FLOOR)).log()
+        amount = torch.full_like(log_mean, math.log(n_trials / USUAL_TRIALS))
+        statistics = [
+            torch.stack([log_mean / 1.5 + 1.5, dispersion, 4 * self.slow - 1, amount], 1),
+            3 * coefficients.T,
+            0.5 * n_neurons**0.5 * loading,
+        ]
+        relative = self.slow * self.scale / self.mean.clamp_min(RELATIVE_FLOOR)
+        total_variance = 1 + strength
+        evidence = loading * strength / total_variance.sqrt()
+        return Calibration(
+            mean=self.mean,
+            scale=self.scale,
+            region=self.region,
+            statistics=torch.cat(statistics, 1),
+            correlation=correlation,
+            factor_in=loading / (self.slow[:, None] * total_variance.sqrt()),
+            factor_out=evidence * relative[:, None],
+            evidence=evidence,
+        )
+
+
+def _products(smooth: Tensor) -> Tensor:
+    """Sum products of all pairs of neurons over trials and time."""
+    flat = smooth.flatten(0, 1)
+    return flat.T @ flat
+
+
+def _smoother(n_time: int, width: float, device: torch.device) -> Tensor:
+    bins = torch.arange(n_time, dtype=torch.float32, device=device)
+    weights = torch.exp(-0.5 * ((bins[:, None] - bins) / width) ** 2)
+    return weights / weights.sum(1, keepdim=True)
+
+
+def _cosines(n_time: int, device: torch.device) -> Tensor:
+    """Return cosines over the trial (N_COSINES, time), the first of them constant."""
+    phase = (torch.arange(n_time, device=device) + 0.5) / n_time
+    return torch.cos(math.pi * torch.arange(N_COSINES, device=device)[:, None] * phase)
+
+
+def _noise_edge(ratio: float) -> float:
+    """Return the largest eigenvalue of the correlations of independent neurons, less one.
+
+    `ratio` is that of neurons to independent samples. A gaussian of standard deviation s that
+    smooths white noise leaves one sample in sqrt(2 pi) s, as its squared autocorrelations sum to.
+
+    References
+    ----------
+    Marchenko, V. A. & Pastur, L. A. (1967). Distribution of eigenvalues for some sets of random
+    matrices.
+    """
+    return ratio + 2 * math.sqrt(ratio)
+
+
+def _leading(matrix: Tensor, n: int, noise: float) -> tuple[Tensor, Tensor]:
+    """Return the n largest eigenvalues (n,) of a symmetric matrix and their vectors (neurons, n).
+
+    Subspace iteration from a fixed start: a fraction of the time of a whole decomposition of a
+    thousand neurons. Signs are such that a vector's entries sum to a positive number. Where there
+    are fewer neurons, or eigenvalues are below `noise`, values and vectors are zero.
+    """
+    size = len(matrix)
+    rank = min(n, size)
+    start = torch.randn(size, min(n + 8, size), generator=torch.Generator().manual_seed(0))
+    basis = start.to(matrix.device)
+    for _ in range(12):
+        basis = torch.linalg.qr(matrix @ (matrix @ basis))[0]
+    values, vectors = torch.linalg.eigh(basis.T @ matrix @ basis)
+    values, vectors = values.flip(0)[:rank], (basis @ vectors).flip(1)[:, :rank]
+    vectors = vectors * torch.where(vectors.sum(0) < 0, -1.0, 1.0) * (values > noise)
+    values = values * (values > noise)
+    return F.pad(values, (0, n - rank)), F.pad(vectors, (0, n - rank))

@@ -1,0 +1,1 @@
+"""Training: batches, losses, one loop, and sessions that a network meets later."""

@@ -1,0 +1,161 @@
+"""Counts on the device, and batches that mix the trials of several sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..masks import apply_mask
+from ..nn.session_weights import TrialGroup, Weights
+from ..schemes import SchemeSampler
+
+__all__ = ["MaskedTrials", "SessionTensors", "mask_trials", "mixed_batches"]
+
+SESSIONS_PER_BATCH = 4
+
+
+@dataclass(frozen=True)
+class SessionTensors:
+    """One session's trials on the device.
+
+    Attributes
+    ----------
+    session_id : str
+        Name of the session.
+    counts : Tensor of uint8 or int32, (trials, time, neurons)
+        Spike counts, kept compact; a batch is converted when it is drawn.
+    regions : Tensor of int, (neurons,)
+        Region codes, negative for regions that are never targets.
+    names : tuple of str or None
+        Region of each neuron, where known.
+    """
+
+    session_id: str
+    counts: Tensor
+    regions: Tensor
+    names: tuple[str, ...] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        counts: np.ndarray,
+        regions: np.ndarray,
+        session_id: str,
+        device: torch.device,
+        names: tuple[str, ...] | None = None,
+    ) -> SessionTensors:
+        """Move counts and integer region codes to the device."""
+        compact = counts if counts.dtype == np.uint8 else counts.astype(np.int32)
+        return cls(
+            session_id,
+            torch.tensor(compact, device=device),
+            torch.as_tensor(regions, dtype=torch.long, device=device),
+            names,
+        )
+
+
+@dataclass(frozen=True)
+class MaskedTrials:
+    """Trials of one session with their masks: what the network sees and what it must answer."""
+
+    group: TrialGroup
+    counts: Tensor  # (trials, time, neurons), unmasked
+    target: Tensor  # (trials, time, neurons) bool
+
+
+def mask_trials(
+    session: SessionTensors,
+    trials: Tensor,
+    sampler: SchemeSampler,
+    generator: torch.Generator,
+    *,
+    neuron_dropout: float = 0.0,
+    region_dropout: float = 0.0,
+    weights: Weights | None = None,
+) -> MaskedTrials:
+    """Draw schemes and masks for some trials of a session.
+
+    Parameters
+    ----------
+    session : SessionTensors
+        The session.
+    trials : Tensor of int
+        Which trials.
+    sampler : SchemeSampler
+        Source of schemes and masks.
+    generator : torch.Generator
+        Source of chance.
+    neuron_dropout, region_dropout : float, default=0
+        Probability of hiding a whole neuron or region beside what the scheme hides. These entries
+        are not answered for.
+    weights : Weights, optional
+        See `TrialGroup`.
+    """
+    counts = session.counts[trials].float()
+    scheme, mask = sampler.sample(tuple(counts.shape), session.regions, generator)
+    hidden = mask.hidden
+    for probability, unit in (
+        (neuron_dropout, torch.arange(counts.shape[2], device=counts.device)),
+        (region_dropout, session.regions.unique(return_inverse=True)[1]),
+    ):
+        if probability:
+            shape = (len(counts), int(unit.max()) + 1)
+            dropped = torch.rand(shape, generator=generator, device=counts.device) < probability
+            hidden = hidden | dropped[:, None, unit]
+    causal = torch.tensor([s.attention == "causal" for s in sampler.schemes], device=scheme.device)
+    visible = apply_mask(counts, hidden)
+    group = TrialGroup(session.session_id, visible, hidden, scheme, causal[scheme], weights)
+    return MaskedTrials(group, counts, mask.target)
+
+
+def mixed_batches(
+    trials: Sequence[np.ndarray],
+    batch_size: int,
+    generator: np.random.Generator,
+    *,
+    balanced: bool = False,
+) -> Iterator[list[tuple[int, np.ndarray]]]:
+    """Cut the trials of all sessions, shuffled, into batches that mix sessions.
+
+    A batch takes up to `batch_size` trials of each of `SESSIONS_PER_BATCH` sessions, so that a
+    session's own weights take as many steps as if it were alone: with fewer trials at a time, and
+    more steps, they overfit before the shared weights have learned.
+
+    Parameters
+    ----------
+    trials : sequence of ndarray of int
+        Trials of each session.
+    batch_size : int
+        Most trials of a session in a batch.
+    generator : numpy.random.Generator
+        Source of the order.
+    balanced : bool, default=False
+        Give every session as many trials as they have on average, repeating or leaving out some,
+        instead of each trial once.
+
+    Yields
+    ------
+    list of (int, ndarray of int)
+        Session index and its trials, for each session in the batch.
+    """
+    share = round(sum(map(len, trials)) / len(trials))
+    n_mixed = min(SESSIONS_PER_BATCH, len(trials))
+    parts = []
+    for i, own in enumerate(trials):
+        order = generator.permutation(own)
+        while balanced and len(order) < share:
+            order = np.concatenate([order, generator.permutation(own)])
+        order = order[:share] if balanced else order
+        if len(order):
+            parts += [(i, part) for part in np.array_split(order, -(-len(order) // batch_size))]
+    if len(trials) > 1:
+        parts = [parts[i] for i in generator.permutation(len(parts))]
+    for start in range(0, len(parts), n_mixed):
+        batch: dict[int, list[np.ndarray]] = {}
+        for i, part in parts[start : start + n_mixed]:
+            batch.setdefault(i, []).append(part)
+        yield [(i, np.concatenate(batch[i])) for i in sorted(batch)]

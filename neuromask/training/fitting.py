@@ -1,0 +1,123 @@
+"""Fit a network to masked trials: what pretraining and fine-tuning share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+import torch
+from torch import nn
+
+from .._random import RandomStreams
+from .._recordings import Recording, region_codes
+from ..schemes import Scheme, SchemeSampler
+from .batches import SessionTensors
+from .loop import TrainingConfig, train, train_in_stages
+from .masked_prediction import MaskedPrediction
+from .new_sessions import InferredStarts, PretendedNew, dropping_less
+from .parameters import stages_of
+from .shrinkage import shrink
+
+__all__ = ["Masking", "fit_network", "session_tensors"]
+
+
+@dataclass(frozen=True)
+class Masking:
+    """What a fit hides, and how often it shows each session.
+
+    Attributes
+    ----------
+    schemes : tuple of Scheme
+        Schemes to alternate, in the order of their prompts.
+    ignored : tuple of str
+        Regions that are never targets.
+    per_batch : bool
+        Whether a whole batch gets one scheme and mask, or each trial its own.
+    neuron_dropout, region_dropout : float
+        Probability of hiding a whole neuron or region beside what a scheme hides.
+    balanced : bool
+        Whether every session gives an epoch as many trials, or each trial comes once.
+    """
+
+    schemes: tuple[Scheme, ...]
+    ignored: tuple[str, ...]
+    per_batch: bool = False
+    neuron_dropout: float = 0.0
+    region_dropout: float = 0.0
+    balanced: bool = False
+
+
+def session_tensors(
+    recordings: Sequence[Recording], ignored: Sequence[str], device: torch.device
+) -> list[SessionTensors]:
+    """Move recordings to the device."""
+    return [
+        SessionTensors.of(
+            r.counts, region_codes(r.info, ignored), r.info.session_id, device, r.info.regions
+        )
+        for r in recordings
+    ]
+
+
+def fit_network(
+    model: nn.Module,
+    recordings: Sequence[Recording],
+    held_out: Sequence[Recording],
+    masking: Masking,
+    config: TrainingConfig,
+    streams: RandomStreams,
+    *,
+    strategy: str | None = None,
+    on_epoch: Callable[[dict[str, float]], None] = lambda row: None,
+) -> pd.DataFrame:
+    """Train a backbone in place, then shrink its predictions as validation trials ask for.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Backbone that has stitches for the sessions, on its device.
+    recordings, held_out : sequence of Recording
+        Training trials, and validation trials, of which there may be none.
+    masking : Masking
+        What is hidden.
+    config : TrainingConfig
+        How to train.
+    streams : RandomStreams
+        Sources of masks, batches and dropout.
+    strategy : {"stitch", "gradual", "full"}, optional
+        How to adapt to these sessions, which the backbone has just met. None pretrains: everything
+        learns, and where there is an encoder some sessions count as new in each epoch.
+    on_epoch : callable, optional
+        Told of each epoch as it is done.
+
+    Returns
+    -------
+    DataFrame
+        One row an epoch.
+    """
+    device = next(model.parameters()).device
+    training, validation = (
+        session_tensors(part, masking.ignored, device) for part in (recordings, held_out)
+    )
+    start_from = PretendedNew if strategy is None else InferredStarts
+    objective = MaskedPrediction(
+        model,
+        training,
+        validation,
+        SchemeSampler(masking.schemes, per_batch=masking.per_batch),
+        config,
+        streams,
+        neuron_dropout=masking.neuron_dropout,
+        region_dropout=masking.region_dropout,
+        balanced=masking.balanced,
+        starts=start_from(model, training) if model.config.encode else None,
+    )
+    if strategy is None:
+        history = train(model, objective, config, streams, on_epoch=on_epoch)
+    else:
+        stages = stages_of(model, strategy, [r.info.session_id for r in recordings])
+        with dropping_less(model):
+            history = train_in_stages(model, objective, config, streams, stages, on_epoch=on_epoch)
+    shrink(model, objective)
+    return history

@@ -1,0 +1,197 @@
+"""What pretraining asks of a network: hidden counts back, scored per masking scheme."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .._random import RandomStreams
+from ..nn.device import autocast
+from ..schemes import SchemeSampler
+from .batches import MaskedTrials, SessionTensors, mask_trials, mixed_batches
+from .loop import TrainingConfig
+from .new_sessions import InferredStarts, PretendedNew
+
+__all__ = ["VALIDATION_TRIALS", "MaskedPrediction"]
+
+# Validation repeats its trials under fresh masks until it has about this many masked trials, so
+# that the choice of weights is not a matter of a few masks.
+VALIDATION_TRIALS = 256
+
+
+class MaskedPrediction:
+    """Poisson loss of hidden counts, averaged within each scheme and then over schemes.
+
+    To it comes the prior of read-outs, weighed against the counts of all training trials.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Backbone; see :class:`neuromask.nn.registry.Backbone` for what it must offer.
+    training, validation : sequence of SessionTensors
+        Sessions' trials; `validation` may be empty.
+    sampler : SchemeSampler
+        Schemes to alternate.
+    config : TrainingConfig
+        How to train.
+    streams : RandomStreams
+        Sources of masks and dropout.
+    neuron_dropout, region_dropout : float, default=0
+        Probability of hiding a whole neuron or region beside what a scheme hides.
+    balanced : bool, default=False
+        Whether every session gives an epoch as many trials, or each trial comes once.
+    starts : PretendedNew or InferredStarts, optional
+        Weights of sessions that are, or count as, new to an encoder of neurons.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        training: Sequence[SessionTensors],
+        validation: Sequence[SessionTensors],
+        sampler: SchemeSampler,
+        config: TrainingConfig,
+        streams: RandomStreams,
+        *,
+        neuron_dropout: float = 0.0,
+        region_dropout: float = 0.0,
+        balanced: bool = False,
+        starts: PretendedNew | InferredStarts | None = None,
+    ) -> None:
+        self.model = model
+        self.training = training
+        self.validation = validation
+        self.sampler = sampler
+        self.config = config
+        self.streams = streams
+        self.device = training[0].counts.device
+        self.augmentation = {"neuron_dropout": neuron_dropout, "region_dropout": region_dropout}
+        self.balanced = balanced
+        self.starts = starts
+        self.masks = streams.torch("masks", self.device.type)
+        self.dropout = streams.torch("dropout", self.device.type)
+
+    def batches(self, order: np.random.Generator) -> Iterator[list[tuple[int, np.ndarray]]]:
+        """Draw the batches of an epoch, and the sessions that count as new in it."""
+        trials = [np.arange(len(session.counts)) for session in self.training]
+        if self.starts is not None:
+            trials = self.starts.draw(order)
+        return mixed_batches(trials, self.config.batch_size, order, balanced=self.balanced)
+
+    def loss(self, batch: Sequence[tuple[int, np.ndarray]]) -> Tensor:
+        """Mask a batch's trials, predict, score what was hidden and add the prior."""
+        masked = [self._masked(i, torch.as_tensor(rows, device=self.device)) for i, rows in batch]
+        with autocast(self.device, self.config.precision):
+            log_rates = self.model([m.group for m in masked], generator=self.dropout)
+        totals = _Totals.zeros(len(self.sampler.schemes), self.device)
+        for part, rates in zip(masked, log_rates, strict=True):
+            totals.add(part, rates, None)
+        return totals.mean_loss() + self.prior(batch)
+
+    def prior(self, batch: Sequence[tuple[int, np.ndarray]]) -> Tensor:
+        """Return the read-outs' prior, per entry: an epoch counts it once, as it does each trial."""
+        cost, n_entries = torch.zeros((), device=self.device), 0
+        for i, rows in batch:
+            counts = self.training[i].counts
+            n_entries += len(rows) * counts[0].numel()
+            if self.starts is None or self.starts.learns(i):
+                stitch = self.model.stitch(self.training[i].session_id)
+                cost = cost + stitch.prior() * (len(rows) / len(counts))
+        return cost / n_entries
+
+    def _masked(self, i: int, trials: Tensor) -> MaskedTrials:
+        starts = self.starts
+        weights = None if starts is None else starts.weights(i, trials, self.dropout)
+        return mask_trials(
+            self.training[i],
+            trials,
+            self.sampler,
+            self.masks,
+            weights=weights,
+            **self.augmentation,
+        )
+
+    @torch.no_grad()
+    def validate(self) -> tuple[float, dict[str, float]] | None:
+        """Score the validation trials under masks that are the same at every call.
+
+        Returns
+        -------
+        (float, dict) or None
+            Bits per spike over the training mean rate, averaged over schemes, and val_loss, val_bps
+            and val_bps_<scheme> for the history.
+        """
+        if not self.validation:
+            return None
+        totals = _Totals.zeros(len(self.sampler.schemes), self.device)
+        for session_id, masked, log_rates in self.predictions(VALIDATION_TRIALS):
+            null = self.model.stitch(session_id).mean.clamp_min(1e-9).log()
+            totals.add(masked, log_rates, null)
+        bits = totals.bits_per_spike()
+        score = float(bits[totals.entries > 0].mean())
+        row = {"val_loss": float(totals.mean_loss()), "val_bps": score}
+        for scheme, value in zip(self.sampler.schemes, bits.tolist(), strict=True):
+            row[f"val_bps_{scheme.name}"] = value
+        return score, row
+
+    def predictions(self, n_trials: int) -> Iterator[tuple[str, MaskedTrials, Tensor]]:
+        """Predict the validation trials under masks that are the same at every call.
+
+        Parameters
+        ----------
+        n_trials : int
+            About how many masked trials to make of them all, but at least one of each.
+
+        Yields
+        ------
+        (str, MaskedTrials, Tensor)
+            Session, some of its trials, and their log-rates.
+        """
+        device = self.device
+        generator = self.streams.torch("validation", device.type)
+        n_repeats = max(1, round(n_trials / sum(len(s.counts) for s in self.validation)))
+        for session in self.validation:
+            trials = torch.arange(len(session.counts), device=device).repeat(n_repeats)
+            for rows in trials.split(self.config.batch_size):
+                masked = mask_trials(session, rows, self.sampler, generator)
+                with autocast(device, self.config.precision):
+                    (log_rates,) = self.model([masked.group])
+                yield session.session_id, masked, log_rates
+
+
+@dataclass
+class _Totals:
+    """Sums over target entries, per scheme."""
+
+    loss: Tensor
+    null_loss: Tensor
+    entries: Tensor
+    spikes: Tensor
+
+    @classmethod
+    def zeros(cls, n_schemes: int, device: torch.device) -> _Totals:
+        return cls(*(torch.zeros(n_schemes, device=device) for _ in range(4)))
+
+    def add(self, masked: MaskedTrials, log_rates: Tensor, null_log_rates: Tensor | None) -> None:
+        counts, scheme = masked.counts, masked.group.scheme
+        target = masked.target.to(counts.dtype)
+        loss = (log_rates.exp() - counts * log_rates) * target
+        self.loss = self.loss.index_add(0, scheme, loss.sum((1, 2)))
+        self.entries = self.entries.index_add(0, scheme, target.sum((1, 2)))
+        if null_log_rates is not None:
+            null = (null_log_rates.exp() - counts * null_log_rates) * target
+            self.null_loss = self.null_loss.index_add(0, scheme, null.sum((1, 2)))
+            self.spikes = self.spikes.index_add(0, scheme, (counts * target).sum((1, 2)))
+
+    def mean_loss(self) -> Tensor:
+        """Mean over schemes of each one's mean loss per entry, so that none dominates."""
+        present = self.entries > 0
+        return (self.loss / self.entries.clamp_min(1)).sum() / present.sum().clamp_min(1)
+
+    def bits_per_spike(self) -> Tensor:
+        return (self.null_loss - self.loss) / (math.log(2) * self.spikes.clamp_min(1))

@@ -1,0 +1,142 @@
+"""Sessions that are new to a network: room for them, and what their weights start from."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .._recordings import Recording
+from ..nn.neuron_statistics import Calibration, Calibrator
+from ..nn.session_weights import SessionStatistics, Weights
+from .batches import SessionTensors
+
+__all__ = ["InferredStarts", "PretendedNew", "add_sessions", "dropping_less", "start_session"]
+
+# About one session is new in an epoch of pretraining, within these bounds on a session's chance of
+# being new; and the range of the share of its trials that calibrates it.
+NEW_SHARE = (0.1, 0.25)
+CALIBRATION_SHARE = (0.1, 0.8)
+# Dropout of what read-outs read in fine-tuning: a start that never saw the trials of the batch does
+# not overfit as one from chance does.
+ADAPTING_DROPOUT = {"linear_dropout": 0.1, "trunk_dropout": 0.1}
+
+
+def add_sessions(
+    model: nn.Module, recordings: Sequence[Recording], generator: torch.Generator
+) -> nn.Module:
+    """Return a copy of a backbone that has room for more sessions, of which it knows nothing yet."""
+    model = copy.deepcopy(model)
+    for r in recordings:
+        model.add_session(
+            SessionStatistics.of(r.counts, r.info.session_id, r.info.regions), generator
+        )
+    return model
+
+
+class PretendedNew:
+    """In pretraining, lets some sessions of each epoch count as new.
+
+    They have nothing but what the encoder infers from a share of their trials, and train on the
+    others, so that encoder and trunk learn to serve sessions that they have never seen. In other
+    epochs a session has its own weights, which start from chance and owe the encoder nothing: a
+    start that moves with the encoder would slow both.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Backbone with an encoder.
+    sessions : sequence of SessionTensors
+        Training trials.
+    """
+
+    def __init__(self, model: nn.Module, sessions: Sequence[SessionTensors]) -> None:
+        self.model = model
+        self.sessions = sessions
+        self.share = float(np.clip(1 / len(sessions), *NEW_SHARE))
+        self.drawn: dict[int, Calibration] = {}
+
+    def draw(self, generator: np.random.Generator) -> list[np.ndarray]:
+        """Draw the new sessions of an epoch; return the trials of each session to train on."""
+        self.drawn = {}
+        trials = []
+        for i, session in enumerate(self.sessions):
+            n_trials = len(session.counts)
+            order = generator.permutation(n_trials)
+            n_calibration = int(n_trials * generator.uniform(*CALIBRATION_SHARE))
+            if generator.random() < self.share and 0 < n_calibration < n_trials:
+                rows = torch.as_tensor(np.sort(order[:n_calibration]))
+                counts = session.counts[rows.to(session.counts.device)]
+                self.drawn[i] = self.model.calibrator(counts, session.names).whole()
+                order = order[n_calibration:]
+            trials.append(order)
+        return trials
+
+    def learns(self, i: int) -> bool:
+        """Say whether a session learns weights of its own in this epoch."""
+        return i not in self.drawn
+
+    def weights(self, i: int, trials: Tensor, dropout: torch.Generator) -> Weights | None:
+        """Return the weights of a session if it is new, or None for its own."""
+        return self.model.encoder(self.drawn[i], generator=dropout) if i in self.drawn else None
+
+
+@torch.no_grad()
+def start_session(model: nn.Module, session: SessionTensors) -> Calibrator:
+    """Let a session start from what the encoder infers of its neurons from all its trials."""
+    calibrator = model.calibrator(session.counts, session.names)
+    model.stitch(session.session_id).start_from(model.encoder(calibrator.whole()))
+    return calibrator
+
+
+class InferredStarts:
+    """In fine-tuning, infers what sessions start from without looking at a batch's own activity.
+
+    A session adds what it learns to what the encoder infers from correlations and mean responses in
+    all its trials but those of the batch: an inference from the very trials that it is judged on
+    would look better than it is, and be trusted too much. Mean rates, and the factors that loadings
+    refer to, stay those of all training trials.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Backbone with an encoder, which stays as it is.
+    sessions : sequence of SessionTensors
+        Training trials of sessions that the backbone has just met.
+    """
+
+    def __init__(self, model: nn.Module, sessions: Sequence[SessionTensors]) -> None:
+        self.model = model
+        self.sessions = sessions
+        self.calibrators = [start_session(model, session) for session in sessions]
+
+    def draw(self, generator: np.random.Generator) -> list[np.ndarray]:
+        """Return the trials of each session to train on, which are all of them."""
+        return [np.arange(len(session.counts)) for session in self.sessions]
+
+    def learns(self, i: int) -> bool:
+        """Say whether a session learns weights of its own, which they all do."""
+        return True
+
+    def weights(self, i: int, trials: Tensor, dropout: torch.Generator) -> Weights:
+        """Return the weights of a session for some of its trials."""
+        with torch.no_grad():
+            inferred = self.model.encoder(self.calibrators[i].without(trials))
+        return self.model.stitch(self.sessions[i].session_id).weights(inferred)
+
+
+@contextmanager
+def dropping_less(model: nn.Module) -> Iterator[None]:
+    """Let a backbone with an encoder drop less of what read-outs read, for as long as this lasts."""
+    usual = {name: getattr(model, name) for name in ADAPTING_DROPOUT} if model.config.encode else {}
+    try:
+        for name in usual:
+            setattr(model, name, ADAPTING_DROPOUT[name])
+        yield
+    finally:
+        for name, probability in usual.items():
+            setattr(model, name, probability)
