@@ -21,17 +21,14 @@ FORMAT_VERSION = 1
 TENSORS, DESCRIPTION = "model.safetensors", "model.json"
 
 
-def check_new_folder(folder: str | os.PathLike, *, caller: str, overwrite: bool = False) -> Path:
+def check_new_folder(folder: str | os.PathLike, *, overwrite: bool = False) -> Path:
     """Return the path of a folder that may be written, or raise."""
     folder = Path(folder)
     if folder.exists() and not overwrite:
-        raise CheckpointError(
-            f"{caller}: {folder} exists; choose another folder or pass overwrite=True."
-        )
+        raise CheckpointError(f"{folder} exists; choose another folder or pass overwrite=True.")
     if overwrite and folder.exists() and not (folder / DESCRIPTION).is_file():
         raise CheckpointError(
-            f"{caller}: {folder} exists and is not a saved model; it is left alone. Choose another "
-            "folder."
+            f"{folder} exists and is not a saved model; it is left alone. Choose another folder."
         )
     return folder
 
@@ -41,13 +38,12 @@ def write_folder(
     tensors: dict[str, Tensor],
     description: dict[str, Any],
     *,
-    caller: str,
     overwrite: bool = False,
 ) -> Path:
     """Write a model folder, which is there whole or not at all."""
     from safetensors.torch import save_file
 
-    folder = check_new_folder(folder, caller=caller, overwrite=overwrite)
+    folder = check_new_folder(folder, overwrite=overwrite)
     folder.parent.mkdir(parents=True, exist_ok=True)
     header = {"format": FORMAT, "version": FORMAT_VERSION}
     text = json.dumps(header | description, indent=1, default=_plain)
@@ -69,9 +65,7 @@ def write_folder(
     return folder
 
 
-def read_folder(
-    folder: str | os.PathLike, *, caller: str
-) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def read_folder(folder: str | os.PathLike) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read a model folder, checking format and version first."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -80,27 +74,26 @@ def read_folder(
     for name in (DESCRIPTION, TENSORS):
         if not (folder / name).is_file():
             raise CheckpointError(
-                f"{caller}: there is no {name} in {folder}; expected a folder of "
-                "MtMPretrainer.save."
+                f"there is no {name} in {folder}; expected a folder of MtMPretrainer.save."
             )
     try:
         description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise CheckpointError(
-            f"{caller}: {folder / DESCRIPTION} is damaged ({error}). Save or copy the model again."
+            f"{folder / DESCRIPTION} is damaged ({error}). Save or copy the model again."
         ) from error
     if not isinstance(description, dict) or description.get("format") != FORMAT:
-        raise CheckpointError(f"{caller}: {folder / DESCRIPTION} does not describe a {FORMAT}.")
+        raise CheckpointError(f"{folder / DESCRIPTION} does not describe a {FORMAT}.")
     if description["version"] > FORMAT_VERSION:
         raise CheckpointError(
-            f"{caller}: {folder} has format version {description['version']}; this neuromask reads "
+            f"{folder} has format version {description['version']}; this neuromask reads "
             f"up to {FORMAT_VERSION}. Upgrade neuromask."
         )
     try:
         tensors = load_file(folder / TENSORS)
     except (SafetensorError, OSError) as error:
         raise CheckpointError(
-            f"{caller}: {folder / TENSORS} is damaged ({error}). Save or copy the model again."
+            f"{folder / TENSORS} is damaged ({error}). Save or copy the model again."
         ) from error
     return tensors, description
 

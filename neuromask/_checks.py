@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from .errors import InvalidInputError, NeuromaskWarning, suggest
+from .errors import InvalidInputError, suggest, warn
 
 __all__ = [
     "check_choice",
@@ -24,17 +23,13 @@ _LARGEST_COUNT = np.iinfo(np.uint16).max
 _CURE = "If cross-validation sliced it, set regions in the constructor or use a neuromask.Session."
 
 
-def check_spikes(
-    X: Any, *, caller: str, min_trials: int = 1, require_spikes: bool = False
-) -> np.ndarray:
+def check_spikes(X: Any, *, min_trials: int = 1, require_spikes: bool = False) -> np.ndarray:
     """Return spike counts as a compact array, or raise a clear error.
 
     Parameters
     ----------
     X : array-like, (trials, time, neurons)
         Whole, non-negative spike counts per bin; a Session or anything numpy can read.
-    caller : str
-        Name put in front of errors.
     min_trials : int, default=1
         Fewest trials allowed.
     require_spikes : bool, default=False
@@ -52,51 +47,51 @@ def check_spikes(
 
     Examples
     --------
-    >>> check_spikes([[[0.0, 2.0]]], caller="example").dtype
+    >>> check_spikes([[[0.0, 2.0]]]).dtype
     dtype('uint8')
     """
     if np.ma.is_masked(X):
         raise InvalidInputError(
-            f"{caller}: X has masked entries; expected a count in every bin. Drop the trials or "
+            "X has masked entries; expected a count in every bin. Drop the trials or "
             "neurons with missing data, or fill them."
         )
     try:
         counts = np.asarray(X)
     except (ValueError, TypeError, RuntimeError) as error:
         raise InvalidInputError(
-            f"{caller}: X cannot be read as one array ({error}); expected (trials, time, neurons) "
+            f"X cannot be read as one array ({error}); expected (trials, time, neurons) "
             "with equally long trials. Pass sessions of different shapes as a list of Sessions."
         ) from error
     if counts.ndim != 3:
         raise InvalidInputError(
-            f"{caller}: X has shape {counts.shape}; expected three axes, (trials, time, neurons). "
+            f"X has shape {counts.shape}; expected three axes, (trials, time, neurons). "
             "Bin spike times into counts per trial first; for one trial use X[None]."
         )
     if 0 in counts.shape:
         raise InvalidInputError(
-            f"{caller}: X has shape {counts.shape}; expected at least one trial, bin and neuron."
+            f"X has shape {counts.shape}; expected at least one trial, bin and neuron."
         )
     if len(counts) < min_trials:
         raise InvalidInputError(
-            f"{caller}: X has {len(counts)} trial(s); expected at least {min_trials}. "
+            f"X has {len(counts)} trial(s); expected at least {min_trials}. "
             "Cut the recording into more trials."
         )
-    counts = _as_counts(counts, caller)
+    counts = _as_counts(counts)
     if require_spikes and not counts.any():
         raise InvalidInputError(
-            f"{caller}: X holds no spikes; expected at least one. Check the binning window and "
+            "X holds no spikes; expected at least one. Check the binning window and "
             "that counts were not rescaled."
         )
     return counts
 
 
-def _as_counts(counts: np.ndarray, caller: str) -> np.ndarray:
+def _as_counts(counts: np.ndarray) -> np.ndarray:
     """Convert to uint8 or uint16, refusing what is not a count."""
     if counts.dtype in (np.uint8, np.uint16):
         return counts
     if counts.dtype.kind not in "biuf":
         raise InvalidInputError(
-            f"{caller}: X has dtype {counts.dtype}; expected numbers (spike counts per bin)."
+            f"X has dtype {counts.dtype}; expected numbers (spike counts per bin)."
         )
     # Two reductions and a cast settle good input; masks are made only to explain bad input. NaN
     # compares as false, so that it falls through to the explanation.
@@ -106,28 +101,28 @@ def _as_counts(counts: np.ndarray, caller: str) -> np.ndarray:
         if counts.dtype.kind != "f" or np.array_equal(compact, counts):
             return compact
     if counts.dtype.kind == "f":
-        _refuse(~np.isfinite(counts), counts, "NaN or infinite values", caller)
+        _refuse(~np.isfinite(counts), counts, "NaN or infinite values")
     if counts.dtype.kind in "if":
-        _refuse(counts < 0, counts, "negative values", caller)
+        _refuse(counts < 0, counts, "negative values")
     if counts.dtype.kind == "f":
-        _refuse(counts != np.floor(counts), counts, "fractional values", caller)
+        _refuse(counts != np.floor(counts), counts, "fractional values")
     raise InvalidInputError(
-        f"{caller}: X holds a count of {largest:.15g}; expected at most {_LARGEST_COUNT} per bin. "
+        f"X holds a count of {largest:.15g}; expected at most {_LARGEST_COUNT} per bin. "
         "Check that X holds counts and not times or identifiers."
     )
 
 
-def _refuse(bad: np.ndarray, counts: np.ndarray, what: str, caller: str) -> None:
+def _refuse(bad: np.ndarray, counts: np.ndarray, what: str) -> None:
     if bad.any():
         where = tuple(int(i) for i in np.argwhere(bad)[0])
         raise InvalidInputError(
-            f"{caller}: X holds {int(bad.sum())} {what}, the first {counts[where]} at "
+            f"X holds {int(bad.sum())} {what}, the first {counts[where]} at "
             f"(trial, bin, neuron) {where}; expected whole, non-negative spike counts. Pass raw "
             "counts, not rates or z-scores, and drop trials with missing data."
         )
 
 
-def check_regions(regions: Any, n_neurons: int, *, caller: str) -> np.ndarray:
+def check_regions(regions: Any, n_neurons: int) -> np.ndarray:
     """Return one text label per neuron, or raise a clear error.
 
     Parameters
@@ -136,8 +131,6 @@ def check_regions(regions: Any, n_neurons: int, *, caller: str) -> np.ndarray:
         Labels; ``(1, neurons)`` is taken too, as scikit-learn does not slice it.
     n_neurons : int
         Expected number of labels.
-    caller : str
-        Name put in front of errors.
 
     Returns
     -------
@@ -150,22 +143,22 @@ def check_regions(regions: Any, n_neurons: int, *, caller: str) -> np.ndarray:
 
     Examples
     --------
-    >>> check_regions(["CA1", "VISp"], 2, caller="example").tolist()
+    >>> check_regions(["CA1", "VISp"], 2).tolist()
     ['CA1', 'VISp']
     """
     try:
         # As objects, for numpy would turn ["CA1", nan] into text, and the gap into a region "nan".
         given = np.asarray(regions, dtype=object)
     except ValueError as error:
-        raise InvalidInputError(_uneven(n_neurons, caller)) from error
+        raise InvalidInputError(_uneven(n_neurons)) from error
     labels = given[0] if given.ndim == 2 and len(given) == 1 else given
     if labels.shape != (n_neurons,):
         raise InvalidInputError(
-            f"{caller}: regions has shape {given.shape}, X has {n_neurons} neurons; expected "
+            f"regions has shape {given.shape}, X has {n_neurons} neurons; expected "
             f"({n_neurons},). {_CURE}"
         )
     if any(isinstance(label, (list, tuple, np.ndarray)) for label in labels):
-        raise InvalidInputError(_uneven(n_neurons, caller))
+        raise InvalidInputError(_uneven(n_neurons))
     text = labels.astype(str)
     missing = [
         i
@@ -174,16 +167,16 @@ def check_regions(regions: Any, n_neurons: int, *, caller: str) -> np.ndarray:
     ]
     if missing:
         raise InvalidInputError(
-            f"{caller}: regions has {len(missing)} missing label(s), the first at neuron "
+            f"regions has {len(missing)} missing label(s), the first at neuron "
             f"{missing[0]}; expected a name for every neuron. Name them, for example 'root', and "
             "list that name in ignore_regions."
         )
     return text
 
 
-def _uneven(n_neurons: int, caller: str) -> str:
+def _uneven(n_neurons: int) -> str:
     return (
-        f"{caller}: regions is a nested list; expected one label for each of {n_neurons} neurons. "
+        f"regions is a nested list; expected one label for each of {n_neurons} neurons. "
         "Give a list of lists only with a list of sessions."
     )
 
@@ -204,7 +197,6 @@ def resolve_regions(
     *,
     n_trials: int,
     n_neurons: int,
-    caller: str,
 ) -> np.ndarray | None:
     """Find the region labels among the places where they may have been given.
 
@@ -225,7 +217,7 @@ def resolve_regions(
     """
     for found in (regions, default, getattr(X, "regions", None)):
         if found is not None:
-            return check_regions(found, n_neurons, caller=caller)
+            return check_regions(found, n_neurons)
     if y is None:
         return None
     try:
@@ -234,30 +226,28 @@ def resolve_regions(
         shape = (len(y),)
     if shape == (n_neurons,):
         if n_neurons != n_trials:
-            return check_regions(y, n_neurons, caller=caller)
+            return check_regions(y, n_neurons)
         # By value and not by dtype: numbers may well come as objects.
         if any(isinstance(label, (str, bytes)) for label in np.asarray(y, dtype=object)):
-            warnings.warn(
-                f"{caller}: the second argument has one text label for each of {n_neurons} neurons "
-                "and as many trials; it is taken as regions. Write regions=... to be sure.",
-                NeuromaskWarning,
-                stacklevel=3,
+            warn(
+                f"the second argument has one text label for each of {n_neurons} neurons "
+                "and as many trials; it is taken as regions. Write regions=... to be sure."
             )
-            return check_regions(y, n_neurons, caller=caller)
+            return check_regions(y, n_neurons)
     if shape[:1] != (n_trials,):
         raise InvalidInputError(
-            f"{caller}: the second argument has shape {shape}; expected ({n_neurons},) "
+            f"the second argument has shape {shape}; expected ({n_neurons},) "
             f"regions or ({n_trials},) targets, which are ignored. {_CURE}"
         )
     return None
 
 
-def check_positive_int(name: str, value: Any, *, caller: str, minimum: int = 1) -> int:
+def check_positive_int(name: str, value: Any, *, minimum: int = 1) -> int:
     """Return a whole number of at least `minimum`, or raise."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
-        raise InvalidInputError(f"{caller}: {name}={value!r}; expected a whole number.")
+        raise InvalidInputError(f"{name}={value!r}; expected a whole number.")
     if value < minimum:
-        raise InvalidInputError(f"{caller}: {name}={value!r}; expected at least {minimum}.")
+        raise InvalidInputError(f"{name}={value!r}; expected at least {minimum}.")
     return int(value)
 
 
@@ -265,7 +255,6 @@ def check_fraction(
     name: str,
     value: Any,
     *,
-    caller: str,
     low: float = 0.0,
     high: float = 1.0,
     or_auto: bool = False,
@@ -276,17 +265,15 @@ def check_fraction(
     if not isinstance(value, (int, float, np.number)) or not low <= value < high:
         auto = "'auto' or " if or_auto else ""
         raise InvalidInputError(
-            f"{caller}: {name}={value!r}; expected {auto}a number from "
-            f"{low} up to, not including, {high}."
+            f"{name}={value!r}; expected {auto}a number from {low} up to, not including, {high}."
         )
     return float(value)
 
 
-def check_choice(name: str, value: Any, choices: Sequence[str], *, caller: str) -> str:
+def check_choice(name: str, value: Any, choices: Sequence[str]) -> str:
     """Return one of `choices`, or raise with the nearest."""
     if value not in choices:
         raise InvalidInputError(
-            f"{caller}: {name}={value!r}; expected one of {list(choices)}."
-            f"{suggest(str(value), choices)}"
+            f"{name}={value!r}; expected one of {list(choices)}.{suggest(str(value), choices)}"
         )
     return value

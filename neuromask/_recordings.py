@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +11,7 @@ import pandas as pd
 import torch
 
 from ._checks import check_spikes, resolve_regions
-from .errors import InvalidInputError, NeuromaskWarning, UnknownSessionError, suggest
+from .errors import InvalidInputError, UnknownSessionError, suggest, warn
 from .schemes import Scheme
 from .session import Session
 
@@ -83,7 +82,7 @@ def is_session_list(X: Any) -> bool:
 
 
 def read_new(
-    X: Any, y: Any, regions: Any, default: Any, *, rebin: float | None = None, caller: str
+    X: Any, y: Any, regions: Any, default: Any, *, rebin: float | None = None
 ) -> list[Recording]:
     """Check recordings to fit on.
 
@@ -95,31 +94,29 @@ def read_new(
         Where regions may come from, see `resolve_regions`; for a list, `regions` is a list too.
     rebin : float, optional
         Seconds of the bins to sum counts into.
-    caller : str
-        Name put in front of errors.
     """
     if isinstance(X, Recording):
         return [X]
     if not is_session_list(X):
-        return [_read(rebinned(X, rebin), y, regions, default, "session", caller)]
+        return [_read(rebinned(X, rebin), y, regions, default, "session")]
     per_session = [None] * len(X) if regions is None else list(regions)
     if len(per_session) != len(X):
         raise InvalidInputError(
-            f"{caller}: regions has {len(per_session)} entries for {len(X)} sessions; expected a "
+            f"regions has {len(per_session)} entries for {len(X)} sessions; expected a "
             "list with the regions of each."
         )
     found = [
-        _read(rebinned(x, rebin), None, r, default, f"session-{i}", caller)
+        _read(rebinned(x, rebin), None, r, default, f"session-{i}")
         for i, (x, r) in enumerate(zip(X, per_session, strict=True))
     ]
     ids = [r.info.session_id for r in found]
     twice = sorted({name for name in ids if ids.count(name) > 1})
     if twice:
         raise InvalidInputError(
-            f"{caller}: sessions share the session_id {', '.join(map(repr, twice))}; expected one "
+            f"sessions share the session_id {', '.join(map(repr, twice))}; expected one "
             "name each. Set session_id when making them."
         )
-    _agree_on_bin_width(found, caller)
+    _agree_on_bin_width(found)
     return found
 
 
@@ -134,7 +131,6 @@ def read_unseen(
     *,
     n_time: int,
     rebin: float | None = None,
-    caller: str,
 ) -> list[Recording]:
     """Check sessions to adapt to, which a model does not know and whose bins are like its own.
 
@@ -147,28 +143,26 @@ def read_unseen(
     for x in given:
         if not isinstance(x, Session):
             raise InvalidInputError(
-                f"{caller}: X is a {type(x).__name__}; expected a Session, whose session_id tells it "
+                f"X is a {type(x).__name__}; expected a Session, whose session_id tells it "
                 "from the fitted ones: neuromask.Session(X, regions, session_id=...)."
             )
         if x.session_id in known:
             raise InvalidInputError(
-                f"{caller}: a session {x.session_id!r} was fitted; expected one that the model does "
+                f"a session {x.session_id!r} was fitted; expected one that the model does "
                 "not know. Give the new one a session_id of its own."
             )
-    found = read_new(given, None, None, None, rebin=rebin, caller=caller)
-    _agree_on_bin_width([*found, *(Recording(i, np.empty(0)) for i in known.values())], caller)
+    found = read_new(given, None, None, None, rebin=rebin)
+    _agree_on_bin_width([*found, *(Recording(i, np.empty(0)) for i in known.values())])
     for r in found:
         if r.info.n_time > n_time:
             raise InvalidInputError(
-                f"{caller}: session {r.info.session_id!r} has {r.info.n_time} bins; the model was "
+                f"session {r.info.session_id!r} has {r.info.n_time} bins; the model was "
                 f"pretrained on up to {n_time}. Cut its trials to that length."
             )
     return found
 
 
-def read_known(
-    X: Any, known: dict[str, SessionInfo], *, rebin: float | None = None, caller: str
-) -> Recording:
+def read_known(X: Any, known: dict[str, SessionInfo], *, rebin: float | None = None) -> Recording:
     """Check trials of a session that the model was fitted on.
 
     Raises
@@ -181,24 +175,24 @@ def read_known(
     if isinstance(X, Recording):
         return X
     X = rebinned(X, rebin)
-    counts = check_spikes(X, caller=caller)
-    info = _which(X, known, caller)
+    counts = check_spikes(X)
+    info = _which(X, known)
     n_time, n_neurons = counts.shape[1:]
     if n_neurons != info.n_neurons:
         raise InvalidInputError(
-            f"{caller}: X has {n_neurons} features (neurons), but MtMPretrainer is expecting "
+            f"X has {n_neurons} features (neurons), but MtMPretrainer is expecting "
             f"{info.n_neurons} features as input, the neurons of session {info.session_id!r} in "
             "the order of fit."
         )
     if n_time > info.n_time:
         raise InvalidInputError(
-            f"{caller}: X has {n_time} bins; session {info.session_id!r} was fitted with "
+            f"X has {n_time} bins; session {info.session_id!r} was fitted with "
             f"{info.n_time}. Cut trials to the fitted length."
         )
     width = getattr(X, "bin_width", None)
     if width is not None and info.bin_width is not None and not np.isclose(width, info.bin_width):
         raise InvalidInputError(
-            f"{caller}: X has bins of {width:g} s; session {info.session_id!r} was fitted with "
+            f"X has bins of {width:g} s; session {info.session_id!r} was fitted with "
             f"{info.bin_width:g} s. Bin the spikes again at the fitted width."
         )
     return Recording(info, counts)
@@ -211,9 +205,7 @@ def region_codes(info: SessionInfo, ignored: Iterable[str]) -> np.ndarray:
     return np.where(np.isin(labels, list(ignored)), -1, codes)
 
 
-def region_members(
-    labels: Sequence[str] | None, regions: str | Sequence[str], *, caller: str
-) -> np.ndarray:
+def region_members(labels: Sequence[str] | None, regions: str | Sequence[str]) -> np.ndarray:
     """Return a mask over neurons with these labels, True in the named regions.
 
     Raises
@@ -227,11 +219,11 @@ def region_members(
     for name in names:
         if name not in known:
             raise InvalidInputError(
-                f"{caller}: no region {name!r} in this session; its regions are {known}."
+                f"no region {name!r} in this session; its regions are {known}."
                 f"{suggest(str(name), known)}"
             )
     if not names:
-        raise InvalidInputError(f"{caller}: no region is named; expected some of {known}.")
+        raise InvalidInputError(f"no region is named; expected some of {known}.")
     return np.isin(labels, names)
 
 
@@ -257,7 +249,7 @@ def split_trials(
 
 
 def table_exclusions(
-    known: dict[str, SessionInfo], schemes: Sequence[Scheme], ignored: Iterable[str], *, caller: str
+    known: dict[str, SessionInfo], schemes: Sequence[Scheme], ignored: Iterable[str]
 ) -> pd.DataFrame:
     """Table what is left out: silent neurons, ignored regions, schemes a session cannot use.
 
@@ -280,34 +272,28 @@ def table_exclusions(
         rows += [(info.session_id, "scheme", n, why) for n, why in reasons.items() if why]
         if all(reasons.values()):
             raise InvalidInputError(
-                f"{caller}: session {info.session_id!r} can use none of the schemes ({reasons}). "
+                f"session {info.session_id!r} can use none of the schemes ({reasons}). "
                 "Add a scheme that needs no regions, such as 'neuron', or check regions."
             )
     return pd.DataFrame(rows, columns=["session", "item", "name", "reason"])
 
 
-def _read(X: Any, y: Any, regions: Any, default: Any, name: str, caller: str) -> Recording:
-    counts = check_spikes(X, caller=caller, min_trials=2, require_spikes=True)
+def _read(X: Any, y: Any, regions: Any, default: Any, name: str) -> Recording:
+    counts = check_spikes(X, min_trials=2, require_spikes=True)
     n_trials, n_time, n_neurons = counts.shape
-    labels = resolve_regions(
-        X, y, regions, default, n_trials=n_trials, n_neurons=n_neurons, caller=caller
-    )
+    labels = resolve_regions(X, y, regions, default, n_trials=n_trials, n_neurons=n_neurons)
     session_id = getattr(X, "session_id", name)
     if labels is None:
-        warnings.warn(
-            f"{caller}: no regions are known for session {session_id!r}, so all neurons count as "
+        warn(
+            f"no regions are known for session {session_id!r}, so all neurons count as "
             "one region and nothing is learned between regions. Pass regions=..., or a Session "
-            "that carries them.",
-            NeuromaskWarning,
-            stacklevel=4,
+            "that carries them."
         )
     silent = tuple(np.flatnonzero(~counts.any((0, 1))).tolist())
     if silent:
-        warnings.warn(
-            f"{caller}: {len(silent)} of {n_neurons} neurons of session {session_id!r} have no "
-            "spikes; they stay silent in predictions and have no score. excluded_ lists them.",
-            NeuromaskWarning,
-            stacklevel=4,
+        warn(
+            f"{len(silent)} of {n_neurons} neurons of session {session_id!r} have no "
+            "spikes; they stay silent in predictions and have no score. excluded_ lists them."
         )
     info = SessionInfo(
         session_id=session_id,
@@ -321,12 +307,12 @@ def _read(X: Any, y: Any, regions: Any, default: Any, name: str, caller: str) ->
     return Recording(info, counts)
 
 
-def _which(X: Any, known: dict[str, SessionInfo], caller: str) -> SessionInfo:
+def _which(X: Any, known: dict[str, SessionInfo]) -> SessionInfo:
     if isinstance(X, Session):
         if X.session_id in known:
             return known[X.session_id]
         raise UnknownSessionError(
-            f"{caller}: session {X.session_id!r} is not among the fitted sessions "
+            f"session {X.session_id!r} is not among the fitted sessions "
             f"{_some(list(known))}.{suggest(X.session_id, known)} A model predicts sessions that it "
             "knows: calibrate or finetune it on trials of this one, or give its trials the fitted "
             "session_id."
@@ -334,7 +320,7 @@ def _which(X: Any, known: dict[str, SessionInfo], caller: str) -> SessionInfo:
     if len(known) == 1:
         return next(iter(known.values()))
     raise UnknownSessionError(
-        f"{caller}: X is an array and the model knows {len(known)} sessions {_some(list(known))}; "
+        f"X is an array and the model knows {len(known)} sessions {_some(list(known))}; "
         "pass a Session, whose session_id says which is meant."
     )
 
@@ -344,11 +330,11 @@ def _some(names: Sequence[str]) -> str:
     return f"[{shown}{', ...' if len(names) > 5 else ''}]"
 
 
-def _agree_on_bin_width(recordings: Sequence[Recording], caller: str) -> None:
+def _agree_on_bin_width(recordings: Sequence[Recording]) -> None:
     widths = {r.info.session_id: r.info.bin_width for r in recordings if r.info.bin_width}
     if len({round(width, 9) for width in widths.values()}) > 1:
         listed = ", ".join(f"{name}: {width:g} s" for name, width in widths.items())
         raise InvalidInputError(
-            f"{caller}: sessions have different bin widths ({listed}); expected one. Bin the "
+            f"sessions have different bin widths ({listed}); expected one. Bin the "
             "spikes of all sessions alike, or set rebin to a width that all divide."
         )

@@ -19,14 +19,12 @@ def read_table(given: Any, length: int, name: str, row: str) -> pd.DataFrame:
         return pd.DataFrame(index=pd.RangeIndex(length))
     table = pd.DataFrame(given).reset_index(drop=True).copy()
     if len(table) != length:
-        raise InvalidInputError(
-            f"Session: {name} has {len(table)} rows; expected {length}, one a {row}."
-        )
+        raise InvalidInputError(f"{name} has {len(table)} rows; expected {length}, one a {row}.")
     columns = [str(column) for column in table.columns]
     twice = sorted({column for column in columns if columns.count(column) > 1})
     if twice:
         raise InvalidInputError(
-            f"Session: {name} has more than one column {twice[0]!r}; expected distinct names. "
+            f"{name} has more than one column {twice[0]!r}; expected distinct names. "
             "Rename or drop one."
         )
     return table
@@ -40,14 +38,12 @@ def read_indices(key: Any, length: int, what: str) -> np.ndarray:
     if chosen.dtype == bool:
         if chosen.shape != (length,):
             raise InvalidInputError(
-                f"Session: a mask of shape {chosen.shape} for {length} {what}; expected "
-                f"({length},)."
+                f"a mask of shape {chosen.shape} for {length} {what}; expected ({length},)."
             )
         return np.flatnonzero(chosen)
     if chosen.dtype.kind not in "iu" or chosen.ndim != 1:
         raise InvalidInputError(
-            f"Session: {what} can be chosen by a slice, a boolean mask or a list of indices; given "
-            f"{key!r}."
+            f"{what} can be chosen by a slice, a boolean mask or a list of indices; given {key!r}."
         )
     if chosen.size and not (-length <= chosen.min() and chosen.max() < length):
         raise IndexError(f"Session: index out of range for {length} {what}.")
@@ -62,6 +58,5 @@ def plain_column(column: pd.Series, name: str) -> np.ndarray:
     if all(isinstance(v, str) for v in values):
         return np.asarray(values, dtype=str)
     raise InvalidInputError(
-        f"Session.save: {name} holds {values.dtype} values; expected numbers or text. Convert the "
-        "column first."
+        f"{name} holds {values.dtype} values; expected numbers or text. Convert the column first."
     )

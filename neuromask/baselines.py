@@ -14,7 +14,7 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.optimize import minimize
 
 from ._checks import check_choice, check_regions, check_spikes
-from .errors import InvalidInputError
+from .errors import InvalidInputError, public
 from .evaluation import REGION_TASKS, TASKS
 
 __all__ = ["PSTH", "MeanRate", "PoissonGLM"]
@@ -32,11 +32,13 @@ class MeanRate:
     >>> table = nm.evaluate(MeanRate().fit(session).predict_rates, session)
     """
 
+    @public
     def fit(self, X: Any, regions: Any = None, X_val: Any = None) -> MeanRate:
         """Measure the mean count per bin of trials (trials, time, neurons)."""
-        self.rates_ = check_spikes(X, caller="MeanRate.fit").mean((0, 1)).clip(RATE_FLOOR)
+        self.rates_ = check_spikes(X).mean((0, 1)).clip(RATE_FLOOR)
         return self
 
+    @public
     def predict_rates(self, counts: np.ndarray, hidden: np.ndarray, task: str) -> np.ndarray:
         """Return the mean rates, whatever is visible."""
         _check_alike(self, counts, "rates_", neurons_only=True)
@@ -55,12 +57,14 @@ class PSTH:
     def __init__(self, smoothing: float = 2.0) -> None:
         self.smoothing = smoothing
 
+    @public
     def fit(self, X: Any, regions: Any = None, X_val: Any = None) -> PSTH:
         """Measure the smoothed mean response (time, neurons)."""
-        counts = check_spikes(X, caller="PSTH.fit")
+        counts = check_spikes(X)
         self.rates_ = _psth(counts, self.smoothing)
         return self
 
+    @public
     def predict_rates(self, counts: np.ndarray, hidden: np.ndarray, task: str) -> np.ndarray:
         """Return the mean responses, whatever is visible."""
         _check_alike(self, counts, "rates_")
@@ -118,6 +122,7 @@ class PoissonGLM:
         self.n_components = n_components
         self.n_forward_bins = n_forward_bins
 
+    @public
     def fit(self, X: Any, regions: Any = None, X_val: Any = None) -> PoissonGLM:
         """Fit one regression a neuron and task.
 
@@ -136,33 +141,32 @@ class PoissonGLM:
             For unknown tasks, ridges that are not positive, region tasks without regions, or
             validation trials of another shape.
         """
-        caller = "PoissonGLM.fit"
-        counts = check_spikes(X, caller=caller, min_trials=2)
+        counts = check_spikes(X, min_trials=2)
         if X_val is None:
             held_out = np.arange(len(counts)) % 10 == 9 if len(counts) >= 10 else None
             held_out = np.arange(len(counts)) == 0 if held_out is None else held_out
             counts, validation = counts[~held_out], counts[held_out]
         else:
-            validation = check_spikes(X_val, caller=caller)
+            validation = check_spikes(X_val)
             if validation.shape[1:] != counts.shape[1:]:
                 raise InvalidInputError(
-                    f"{caller}: X_val has shape {validation.shape}; expected trials of "
+                    f"X_val has shape {validation.shape}; expected trials of "
                     f"{counts.shape[1:]} (bins, neurons), as X. Select the same neurons in both."
                 )
         if not len(self.ridges) or min(self.ridges) <= 0:
             raise InvalidInputError(
-                f"{caller}: ridges={self.ridges!r}; expected positive numbers, at least one."
+                f"ridges={self.ridges!r}; expected positive numbers, at least one."
             )
         regions = getattr(X, "regions", None) if regions is None else regions
         n_neurons = counts.shape[2]
-        labels = None if regions is None else check_regions(regions, n_neurons, caller=caller)
+        labels = None if regions is None else check_regions(regions, n_neurons)
         given = TASKS if self.tasks is None else self.tasks
         tasks = (given,) if isinstance(given, str) else tuple(given)
         for task in tasks:
-            check_choice("tasks", task, TASKS, caller=caller)
+            check_choice("tasks", task, TASKS)
         if labels is None:
             if self.tasks is not None and set(tasks) & set(REGION_TASKS):
-                raise InvalidInputError(f"{caller}: region tasks need regions; pass regions=...")
+                raise InvalidInputError("region tasks need regions; pass regions=...")
             tasks = tuple(t for t in tasks if t not in REGION_TASKS)
         self.offset_ = np.log(_psth(counts, 2.0))
         smooth = self._smooth(counts)
@@ -175,6 +179,7 @@ class PoissonGLM:
                 self._fit_neighbours(task, counts, validation, labels)
         return self
 
+    @public
     def predict_rates(self, counts: np.ndarray, hidden: np.ndarray, task: str) -> np.ndarray:
         """Return rates from what is visible.
 
@@ -186,7 +191,7 @@ class PoissonGLM:
         _check_alike(self, counts, "offset_")
         if task not in self.weights_:
             raise InvalidInputError(
-                f"PoissonGLM.predict_rates: task {task!r} was not fitted; fitted are "
+                f"task {task!r} was not fitted; fitted are "
                 f"{list(self.weights_)}. Name it in tasks and fit again."
             )
         offset = self.offset_
@@ -222,7 +227,7 @@ class PoissonGLM:
         n_ahead = self.n_forward_bins or max(1, round(0.1 * n_time))
         if n_ahead >= n_time:
             raise InvalidInputError(
-                f"PoissonGLM.fit: forward prediction of {n_ahead} of {n_time} bins; expected fewer, "
+                f"forward prediction of {n_ahead} of {n_time} bins; expected fewer, "
                 "so that something is visible."
             )
         ends = np.unique(np.linspace(max(1, n_time // 2), n_time - n_ahead, 6).round().astype(int))

@@ -11,7 +11,7 @@ from sklearn.base import clone
 
 from ._checks import check_choice, check_fraction
 from ._recordings import is_session_list
-from .errors import InvalidInputError, suggest
+from .errors import InvalidInputError, public, suggest
 from .evaluation import summarise
 from .pretrainer import MtMPretrainer, check_parameters
 from .schemes import MTM_SCHEMES
@@ -29,6 +29,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 
+@public
 def compare(
     X: Any,
     X_test: Any = None,
@@ -85,14 +86,13 @@ def compare(
     >>> sorted(set(table["model"]))
     ['MtM', 'temporal']
     """
-    caller = "compare"
-    parameters = _parameters(variants, caller)
+    parameters = _parameters(variants)
     template = MtMPretrainer() if estimator is None else estimator
     fits = {name: clone(template).set_params(**given) for name, given in parameters.items()}
     for fit in fits.values():
-        check_parameters(fit, caller=caller)
-    check_fraction("test_fraction", test_fraction, caller=caller, low=1e-6, high=1 - 1e-6)
-    pairs = _pairs(X, X_test, test_fraction, caller)
+        check_parameters(fit)
+    check_fraction("test_fraction", test_fraction, low=1e-6, high=1 - 1e-6)
+    pairs = _pairs(X, X_test, test_fraction)
     tables = []
     for training, test in pairs:
         for seed in seeds:
@@ -110,6 +110,7 @@ def compare(
     return table[[*first, *(c for c in table.columns if c not in first)]]
 
 
+@public
 def contrast(
     table: pd.DataFrame, model: str, baseline: str, *, metric: str = "bps"
 ) -> pd.DataFrame:
@@ -132,7 +133,7 @@ def contrast(
     """
     names = list(dict.fromkeys(table["model"]))
     for name in (model, baseline):
-        check_choice("model", name, names, caller="contrast")
+        check_choice("model", name, names)
     rows = []
     for task, part in table.groupby("task", sort=False):
         wide = part.pivot_table(index="session", columns="model", values=metric)
@@ -152,7 +153,7 @@ def contrast(
     return pd.DataFrame(rows)
 
 
-def _parameters(variants: Any, caller: str) -> dict[str, dict[str, Any]]:
+def _parameters(variants: Any) -> dict[str, dict[str, Any]]:
     """Return parameters by the variant's name."""
     if isinstance(variants, Mapping):
         given = {str(name): dict(parameters) for name, parameters in variants.items()}
@@ -161,7 +162,7 @@ def _parameters(variants: Any, caller: str) -> dict[str, dict[str, Any]]:
         for name in names:
             if name not in VARIANTS:
                 raise InvalidInputError(
-                    f"{caller}: unknown variant {name!r}; expected some of {list(VARIANTS)}, or a "
+                    f"unknown variant {name!r}; expected some of {list(VARIANTS)}, or a "
                     f"mapping of names to parameters.{suggest(str(name), VARIANTS)}"
                 )
         given = {name: VARIANTS[name] for name in names}
@@ -170,21 +171,21 @@ def _parameters(variants: Any, caller: str) -> dict[str, dict[str, Any]]:
         wrong = [p for p in parameters if p not in known]
         if wrong:
             raise InvalidInputError(
-                f"{caller}: variant {name!r} sets {wrong}, which MtMPretrainer has no parameter for."
+                f"variant {name!r} sets {wrong}, which MtMPretrainer has no parameter for."
                 f"{suggest(wrong[0], known)}"
             )
     if not given:
-        raise InvalidInputError(f"{caller}: no variants; expected some of {list(VARIANTS)}.")
+        raise InvalidInputError(f"no variants; expected some of {list(VARIANTS)}.")
     return given
 
 
-def _pairs(X: Any, X_test: Any, test_fraction: float, caller: str) -> list[tuple[Session, Session]]:
+def _pairs(X: Any, X_test: Any, test_fraction: float) -> list[tuple[Session, Session]]:
     """Return training and test trials of each session."""
     sessions = list(X) if is_session_list(X) else [X]
     for session in sessions:
         if not isinstance(session, Session):
             raise InvalidInputError(
-                f"{caller}: X holds a {type(session).__name__}; expected Sessions: "
+                f"X holds a {type(session).__name__}; expected Sessions: "
                 "neuromask.Session(X, regions)."
             )
     if X_test is not None:
@@ -192,7 +193,7 @@ def _pairs(X: Any, X_test: Any, test_fraction: float, caller: str) -> list[tuple
         missing = [s.session_id for s in sessions if s.session_id not in tests]
         if missing:
             raise InvalidInputError(
-                f"{caller}: no test trials of {missing} in X_test; expected some of every session."
+                f"no test trials of {missing} in X_test; expected some of every session."
             )
         return [(s, tests[s.session_id]) for s in sessions]
     pairs = []

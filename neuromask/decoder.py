@@ -35,7 +35,7 @@ from .decoding.pretrained import (
 from .decoding.readout import Readout, fit_readout, make_folds, read_scheme
 from .decoding.scores import compare_decoders, pooled_r2, summarise_decoders, warn_of_losses
 from .decoding.targets import Classes, Signals, read_labels, read_target
-from .errors import InvalidInputError
+from .errors import InvalidInputError, public
 from .pretrainer import fitted_network
 from .session import Session
 from .training.loop import TrainingConfig
@@ -181,6 +181,7 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
         copied = {name: clone(value, safe=False) for name, value in parameters.items()}
         return type(self)(given, **copied)
 
+    @public
     def set_params(self, **params: Any) -> MtMDecoder:
         """Set parameters; those of a fitted pretrainer that shaped its weights are refused.
 
@@ -193,12 +194,13 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
         late = [name for name in names if name not in LATE_PARAMETERS]
         if late and is_fitted(params.get("pretrainer", self.pretrainer)):
             raise InvalidInputError(
-                f"MtMDecoder.set_params: pretrainer is fitted, so that {late[0]!r} can no longer "
+                f"pretrainer is fitted, so that {late[0]!r} can no longer "
                 "change its weights. Pass sklearn.base.clone(pretrainer), which is unfitted, to "
                 "pretrain anew with each setting."
             )
         return super().set_params(**params)
 
+    @public
     def fit(self, X: Any, y: Any) -> MtMDecoder:
         """Fit the read-out, after pretraining and with fine-tuning where these are asked for.
 
@@ -222,19 +224,18 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
         UnknownSessionError
             If a fitted pretrainer does not know the session.
         """
-        caller = "MtMDecoder.fit"
-        self._check_parameters(caller)
-        given = resolve_pretrainer(self.pretrainer, caller=caller)
-        recording = read_trials(X, given, caller=caller)
-        target = self._target(recording, y, caller)
-        check_scheme(given, self.scheme, caller=caller)
-        hidden = hidden_neurons(recording, self.regions, caller=caller)
+        self._check_parameters()
+        given = resolve_pretrainer(self.pretrainer)
+        recording = read_trials(X, given)
+        target = self._target(recording, y)
+        check_scheme(given, self.scheme)
+        hidden = hidden_neurons(recording, self.regions)
         weights = target.trial_weights(self.class_weight)
         streams = random_streams(self.random_state)
         rows = None
         if self.finetune != "head":
             fraction = self.validation_fraction
-            rows = split_for_validation(target, fraction, streams.split, caller=caller)
+            rows = split_for_validation(target, fraction, streams.split)
         pre = given if is_fitted(given) else pretrain_copy(given, recording, streams.init)
         network = fitted_network(pre)
         readouts = {
@@ -280,6 +281,7 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
             vars(self).pop("classes_", None)  # of an earlier fit
         return self
 
+    @public
     def predict(self, X: Any) -> np.ndarray:
         """Predict classes or numbers.
 
@@ -293,10 +295,11 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
         ndarray, (trials,), (trials, time) or (trials, time, variables)
             Labels of the likeliest classes, or numbers in the shape of the fitted y.
         """
-        recording = self._known(X, "MtMDecoder.predict")
+        recording = self._known(X)
         return self._decode(recording, self._hidden, self.scheme_)
 
     @available_if(_decodes_classes)
+    @public
     def predict_proba(self, X: Any) -> np.ndarray:
         """Predict the probability of each class, calibrated on trials left out of the fit.
 
@@ -310,10 +313,11 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
         ndarray, (trials, classes)
             In the order of `classes_`; of equally common classes if `class_weight` is "balanced".
         """
-        recording = self._known(X, "MtMDecoder.predict_proba")
+        recording = self._known(X)
         outputs = self._outputs(recording, self._hidden, self.scheme_)
         return np.exp(self.readouts_[self.scheme_].log_chances(outputs[:, 0]))
 
+    @public
     def score(self, X: Any, y: Any) -> float:
         """Return the accuracy of classes, or the R² of numbers over all trials and bins.
 
@@ -329,11 +333,11 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
         InvalidInputError
             If `y` holds a class that was not fitted, or does not suit the trials.
         """
-        caller = "MtMDecoder.score"
-        recording = self._known(X, caller)
+        recording = self._known(X)
         metric = accuracy_score if _decodes_classes(self) else pooled_r2
-        return float(metric(self._truth(recording, y, caller), self.predict(recording)))
+        return float(metric(self._truth(recording, y), self.predict(recording)))
 
+    @public
     def evaluate(
         self,
         X: Any,
@@ -374,17 +378,17 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
         NeuromaskWarning
             If a baseline does better by more than a standard error.
         """
-        caller = "MtMDecoder.evaluate"
-        _, target = self._read(X, y, caller)
+        _, target = self._read(X, y)
         models: dict[str, Any] = {"MtM": self}
         if baselines:
             models |= decoding_baselines(self.task, per_bin=target.per_bin)
         folds = compare_decoders(models, X, np.asarray(y), cv=cv, scoring=scoring, n_jobs=n_jobs)
         table = summarise_decoders(folds)
         table.attrs["folds"] = folds.to_dict("records")
-        warn_of_losses(table, caller=caller)
+        warn_of_losses(table)
         return table
 
+    @public
     def region_importance(self, X: Any, y: Any, *, n_bootstrap: int = 200) -> pd.DataFrame:
         """Measure how much the score drops when a region is hidden.
 
@@ -407,13 +411,12 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
             region, n_neurons, score (nothing hidden), score_hidden, importance (their difference),
             importance_se; the most important first. Scores are balanced accuracy or R².
         """
-        caller = "MtMDecoder.region_importance"
-        recording = self._known(X, caller)
-        truth = self._truth(recording, y, caller)
-        check_positive_int("n_bootstrap", n_bootstrap, caller=caller)
+        recording = self._known(X)
+        truth = self._truth(recording, y)
+        check_positive_int("n_bootstrap", n_bootstrap)
         if recording.info.regions is None:
             raise InvalidInputError(
-                f"{caller}: no regions are known for session {recording.info.session_id!r}; expected "
+                f"no regions are known for session {recording.info.session_id!r}; expected "
                 "one a neuron. Pretrain with a Session that carries them, or with regions=..."
             )
         # The head of the scheme that was pretrained with hidden regions, where there is one.
@@ -428,6 +431,7 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
             generator=np.random.default_rng(random_streams(self.random_state).split),
         )
 
+    @public
     def time_resolved(self, X: Any, y: Any, *, cv: Any = 5, step: int = 1) -> pd.DataFrame:
         """Cross-validate how well behaviour is decoded at each time.
 
@@ -452,15 +456,14 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
             fold, bin, time (seconds from the start of the trial to the bin's end, NaN where the
             bin's width is not known) and score: balanced accuracy, or R² over trials.
         """
-        caller = "MtMDecoder.time_resolved"
-        recording, target = self._read(X, y, caller)
-        check_positive_int("step", step, caller=caller)
-        given = resolve_pretrainer(self.pretrainer, caller=caller)
-        schemes = fitted_schemes(given, caller=caller)
+        recording, target = self._read(X, y)
+        check_positive_int("step", step)
+        given = resolve_pretrainer(self.pretrainer)
+        schemes = fitted_schemes(given)
         causal = next((s.name for s in schemes if s.attention == "causal"), None)
         if causal is None and not target.per_bin:
             raise InvalidInputError(
-                f"{caller}: no pretrained scheme attends causally; expected one such as 'causal'. "
+                "no pretrained scheme attends causally; expected one such as 'causal'. "
                 "Add it to the pretrainer's schemes."
             )
         trials, truth = X if isinstance(X, Session) else recording.counts, np.asarray(y)
@@ -485,16 +488,16 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
         table.insert(2, "time", (table["bin"] + 1) * (np.nan if width is None else width))
         return table
 
-    def _read(self, X: Any, y: Any, caller: str) -> tuple[Recording, Classes | Signals]:
+    def _read(self, X: Any, y: Any) -> tuple[Recording, Classes | Signals]:
         """Check parameters, trials to fit on, and their target."""
-        self._check_parameters(caller)
-        given = resolve_pretrainer(self.pretrainer, caller=caller)
-        recording = read_trials(X, given, caller=caller)
-        return recording, self._target(recording, y, caller)
+        self._check_parameters()
+        given = resolve_pretrainer(self.pretrainer)
+        recording = read_trials(X, given)
+        return recording, self._target(recording, y)
 
-    def _target(self, recording: Recording, y: Any, caller: str) -> Classes | Signals:
+    def _target(self, recording: Recording, y: Any) -> Classes | Signals:
         n_trials, n_time, _ = recording.counts.shape
-        return read_target(y, self.task, n_trials=n_trials, n_time=n_time, caller=caller)
+        return read_target(y, self.task, n_trials=n_trials, n_time=n_time)
 
     def _decode(self, recording: Recording, hidden: np.ndarray, scheme: str) -> np.ndarray:
         """Return what users see, with some neurons hidden and a scheme's prompt."""
@@ -512,7 +515,7 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
     ) -> np.ndarray:
         """Fit a read-out to each bin of the fitted trials alone; return answers (test trials, bins)."""
         network = fitted_network(self.pretrainer_)
-        known = [self._known(x, "MtMDecoder.time_resolved") for x in (X, X_test)]
+        known = [self._known(x) for x in (X, X_test)]
         training, test = (
             read_features(network, x, self._hidden, self.scheme_, per_bin=True) for x in known
         )
@@ -534,41 +537,41 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
             return self.classes_[readout.log_chances(outputs[:, 0]).argmax(1)]
         return self._units.restore(outputs)
 
-    def _known(self, X: Any, caller: str) -> Recording:
+    def _known(self, X: Any) -> Recording:
         """Check trials of the fitted session."""
         check_is_fitted(self)
         known = {self._info.session_id: self._info}
-        recording = read_known(X, known, rebin=self.pretrainer_.rebin, caller=caller)
+        recording = read_known(X, known, rebin=self.pretrainer_.rebin)
         if recording.counts.shape[1] != self._n_time:
             raise InvalidInputError(
-                f"{caller}: X has {recording.counts.shape[1]} bins; the decoder was fitted with "
+                f"X has {recording.counts.shape[1]} bins; the decoder was fitted with "
                 f"{self._n_time}. Cut trials to the fitted length."
             )
         return recording
 
-    def _truth(self, recording: Recording, y: Any, caller: str) -> np.ndarray:
+    def _truth(self, recording: Recording, y: Any) -> np.ndarray:
         """Check what is to be scored against."""
         counts = recording.counts
         if not _decodes_classes(self):
-            target = self._target(recording, y, caller)
+            target = self._target(recording, y)
             if target.units.shape != self._units.shape:
                 raise InvalidInputError(
-                    f"{caller}: y has {target.units.shape or 'one number'} a trial; expected "
+                    f"y has {target.units.shape or 'one number'} a trial; expected "
                     f"{self._units.shape or 'one number'}, as fitted."
                 )
             return target.values.reshape(len(counts), *target.units.shape)
-        return read_labels(y, n_trials=len(counts), known=self.classes_, caller=caller)
+        return read_labels(y, n_trials=len(counts), known=self.classes_)
 
-    def _check_parameters(self, caller: str) -> None:
-        check_choice("task", self.task, DECODING_TASKS, caller=caller)
-        check_choice("finetune", self.finetune, ("head", *STRATEGIES), caller=caller)
+    def _check_parameters(self) -> None:
+        check_choice("task", self.task, DECODING_TASKS)
+        check_choice("finetune", self.finetune, ("head", *STRATEGIES))
         if isinstance(self.class_weight, str):
-            check_choice("class_weight", self.class_weight, ["balanced"], caller=caller)
+            check_choice("class_weight", self.class_weight, ["balanced"])
         for name in ("max_epochs", "batch_size", "n_iter_no_change"):
-            check_positive_int(name, getattr(self, name), caller=caller)
-        check_fraction("learning_rate", self.learning_rate, caller=caller, low=1e-12, high=10.0)
-        check_fraction("weight_decay", self.weight_decay, caller=caller, high=1000.0)
-        check_fraction("validation_fraction", self.validation_fraction, caller=caller, low=0.01)
+            check_positive_int(name, getattr(self, name))
+        check_fraction("learning_rate", self.learning_rate, low=1e-12, high=10.0)
+        check_fraction("weight_decay", self.weight_decay, high=1000.0)
+        check_fraction("validation_fraction", self.validation_fraction, low=0.01)
 
     def _training_config(self, precision: str) -> TrainingConfig:
         return TrainingConfig(

@@ -1,21 +1,57 @@
-"""Errors and warnings that say what was given, what was expected and how to mend it."""
+"""Errors and warnings that say what was given, what was expected and how to mend it.
+
+They begin with the name of the public function or method that was called, whatever deeper part
+finds the fault: ``@public`` remembers that name for as long as the call lasts.
+"""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import functools
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 __all__ = [
     "CheckpointError",
     "InvalidInputError",
     "NeuromaskWarning",
     "UnknownSessionError",
+    "about",
+    "calling",
+    "current_call",
+    "public",
     "suggest",
+    "warn",
 ]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+_PACKAGE = str(Path(__file__).parent)
+_CALL: ContextVar[str] = ContextVar("neuromask_call", default="")
 
 
 class InvalidInputError(ValueError):
-    """Input that cannot be used as given."""
+    """Input that cannot be used as given.
+
+    Attributes
+    ----------
+    reason : str
+        The message without the name of the call in front of it.
+    """
+
+    def __init__(self, reason: str) -> None:
+        call = current_call()
+        super().__init__(f"{call}: {reason}" if call else reason)
+        self.reason = reason
+
+    def __reduce__(self):
+        # Unpickled, say from a worker of joblib, it keeps the name of the call that it was raised in.
+        return _restored, (type(self), str(self), self.reason)
 
 
 class UnknownSessionError(InvalidInputError):
@@ -30,6 +66,56 @@ class NeuromaskWarning(UserWarning):
     """Something a user should know that does not stop the work."""
 
 
+@contextmanager
+def calling(name: str) -> Iterator[None]:
+    """Begin errors and warnings with a name, unless an outer call has given its own."""
+    if current_call():
+        yield
+        return
+    token = _CALL.set(name)
+    try:
+        yield
+    finally:
+        _CALL.reset(token)
+
+
+@contextmanager
+def about(what: str) -> Iterator[None]:
+    """Say in errors and warnings which argument they are about, beside the name of the call."""
+    token = _CALL.set(f"{current_call()} ({what})")
+    try:
+        yield
+    finally:
+        _CALL.reset(token)
+
+
+def current_call() -> str:
+    """Return the name of the public call that is running, or an empty string."""
+    return _CALL.get()
+
+
+def public(function: Callable[P, R]) -> Callable[P, R]:
+    """Mark what users call, so that errors and warnings from inside begin with its name."""
+    name = function.__qualname__.removesuffix(".__init__").removesuffix(".__post_init__")
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        with calling(name):
+            return function(*args, **kwargs)
+
+    return call
+
+
+def warn(message: str) -> None:
+    """Warn with the name of the call in front, at the line outside the library that made it."""
+    call = current_call()
+    level, frame = 2, sys._getframe(1)
+    while frame.f_back is not None and _is_inside(frame.f_code.co_filename):
+        level, frame = level + 1, frame.f_back
+    text = f"{call}: {message}" if call else message
+    warnings.warn(text, NeuromaskWarning, stacklevel=level - 1)
+
+
 def suggest(name: str, known: Iterable[str]) -> str:
     """Return `` Did you mean 'x'?`` for the nearest known name, or an empty string.
 
@@ -40,3 +126,13 @@ def suggest(name: str, known: Iterable[str]) -> str:
     """
     near = difflib.get_close_matches(str(name), [str(k) for k in known], n=1)
     return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def _is_inside(file: str) -> bool:
+    return file.startswith(_PACKAGE)
+
+
+def _restored(kind: type[InvalidInputError], message: str, reason: str) -> InvalidInputError:
+    error = kind(reason)
+    error.args = (message,)
+    return error

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from ._checks import check_choice, check_positive_int, check_regions, check_spikes
-from .errors import InvalidInputError
+from .errors import InvalidInputError, public
 from .metrics import bits_per_spike, poisson_d2
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ class _Pass:
     answers: np.ndarray  # (answers,) neuron indices
 
 
+@public
 def evaluate(
     predict_rates: PredictRates,
     X: Any,
@@ -122,17 +123,16 @@ def evaluate(
     >>> sorted(set(table["task"]))
     ['co_smoothing', 'forward_prediction']
     """
-    caller = "evaluate"
-    counts = check_spikes(X, caller=caller)
+    counts = check_spikes(X)
     _, n_time, n_neurons = counts.shape
     regions = getattr(X, "regions", None) if regions is None else regions
-    labels = None if regions is None else check_regions(regions, n_neurons, caller=caller)
+    labels = None if regions is None else check_regions(regions, n_neurons)
     chosen = _chosen_neurons(neurons, n_neurons)
     chosen_tasks = _chosen_tasks(tasks, labels)
     n_forward = _forward_bins(n_forward_bins, n_time)
     ignored = (ignore_regions,) if isinstance(ignore_regions, str) else tuple(ignore_regions)
     null = _null_rates(null_rates, n_neurons)
-    check_positive_int("max_bytes", max_bytes, caller=caller)
+    check_positive_int("max_bytes", max_bytes)
     excluded: list[dict] = []
     plan = [
         (task, list(_passes(task, counts.shape, labels, chosen, n_forward, ignored, excluded)))
@@ -293,7 +293,7 @@ def _fill(
     answer = np.asarray(predict_rates(visible, hidden, task))
     if answer.shape != visible.shape:
         raise InvalidInputError(
-            f"evaluate: predict_rates returned shape {answer.shape}; expected {visible.shape}, one "
+            f"predict_rates returned shape {answer.shape}; expected {visible.shape}, one "
             "expected count for each entry it was given."
         )
     start = 0
@@ -302,7 +302,7 @@ def _fill(
         block = answer[start : start + len(part)][:, :, p.answers]
         if not np.isfinite(block).all() or (block < 0).any():
             raise InvalidInputError(
-                "evaluate: predict_rates returned rates that are negative or not finite; expected "
+                "predict_rates returned rates that are negative or not finite; expected "
                 "expected counts per bin, not log-rates."
             )
         rates[rows][:, :, p.answers] = block
@@ -323,7 +323,7 @@ def _chosen_neurons(neurons: Any, n_neurons: int) -> np.ndarray:
         or chosen.max() >= n_neurons
     ):
         raise InvalidInputError(
-            f"evaluate: neurons={neurons!r}; expected indices below {n_neurons} or a boolean mask "
+            f"neurons={neurons!r}; expected indices below {n_neurons} or a boolean mask "
             f"of shape ({n_neurons},), at least one neuron."
         )
     return np.unique(chosen)
@@ -334,10 +334,10 @@ def _chosen_tasks(tasks: Sequence[str] | None, labels: np.ndarray | None) -> tup
         return TASKS if labels is not None else tuple(t for t in TASKS if t not in REGION_TASKS)
     names = (tasks,) if isinstance(tasks, str) else tuple(tasks)
     for name in names:
-        check_choice("tasks", name, TASKS, caller="evaluate")
+        check_choice("tasks", name, TASKS)
         if name in REGION_TASKS and labels is None:
             raise InvalidInputError(
-                f"evaluate: task {name!r} needs a region for each neuron and none are known; pass "
+                f"task {name!r} needs a region for each neuron and none are known; pass "
                 "regions or a Session that has them."
             )
     return tuple(dict.fromkeys(names))
@@ -349,7 +349,7 @@ def _null_rates(null_rates: Any, n_neurons: int) -> np.ndarray | None:
     null = np.asarray(null_rates, dtype=float)
     if null.shape != (n_neurons,) or not np.isfinite(null).all() or (null < 0).any():
         raise InvalidInputError(
-            f"evaluate: null_rates has shape {null.shape}; expected ({n_neurons},) finite, "
+            f"null_rates has shape {null.shape}; expected ({n_neurons},) finite, "
             "non-negative expected counts per bin, one for every neuron of X, scored or not."
         )
     return null
@@ -358,10 +358,10 @@ def _null_rates(null_rates: Any, n_neurons: int) -> np.ndarray | None:
 def _forward_bins(n_forward_bins: int | None, n_time: int) -> int:
     if n_forward_bins is None:
         return max(1, round(0.1 * n_time))
-    check_positive_int("n_forward_bins", n_forward_bins, caller="evaluate")
+    check_positive_int("n_forward_bins", n_forward_bins)
     if n_forward_bins >= n_time:
         raise InvalidInputError(
-            f"evaluate: n_forward_bins={n_forward_bins} of {n_time} bins; expected fewer, so that "
+            f"n_forward_bins={n_forward_bins} of {n_time} bins; expected fewer, so that "
             "something is visible."
         )
     return int(n_forward_bins)

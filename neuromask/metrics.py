@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import gammaln, xlogy
 
-from .errors import InvalidInputError
+from .errors import InvalidInputError, public
 
 __all__ = ["bits_per_spike", "poisson_d2", "poisson_nll", "psth_r2", "trial_r2"]
 
@@ -20,6 +20,7 @@ RATE_FLOOR = 1e-9
 ROUNDING = 1e-12
 
 
+@public
 def poisson_nll(counts: ArrayLike, rates: ArrayLike) -> np.ndarray:
     """Negative log-likelihood of counts under Poisson rates, summed per neuron.
 
@@ -40,10 +41,11 @@ def poisson_nll(counts: ArrayLike, rates: ArrayLike) -> np.ndarray:
     >>> float(poisson_nll([[0.0]], [[2.0]])[0])
     2.0
     """
-    counts, rates = _check(counts, rates, "poisson_nll")
+    counts, rates = _check(counts, rates)
     return _nll(counts, rates)
 
 
+@public
 def bits_per_spike(
     counts: ArrayLike,
     rates: ArrayLike,
@@ -79,18 +81,17 @@ def bits_per_spike(
     >>> float(bits_per_spike([[1.0], [0.0]], [[1.0], [0.0]])[0].round(6))
     1.0
     """
-    counts, rates = _check(counts, rates, "bits_per_spike")
+    counts, rates = _check(counts, rates)
     axes = tuple(range(counts.ndim - 1))
     null = counts.mean(axes) if null_rates is None else np.asarray(null_rates, dtype=float)
     if null.shape != counts.shape[-1:]:
         raise InvalidInputError(
-            f"bits_per_spike: null_rates has shape {null.shape}; expected {counts.shape[-1:]}, one "
+            f"null_rates has shape {null.shape}; expected {counts.shape[-1:]}, one "
             "constant rate a neuron."
         )
     if not np.isfinite(null).all() or (null < 0).any():
         raise InvalidInputError(
-            "bits_per_spike: null_rates must be finite and not negative; pass expected counts per "
-            "bin."
+            "null_rates must be finite and not negative; pass expected counts per bin."
         )
     gain = _nll(counts, np.broadcast_to(null, counts.shape)) - _nll(counts, rates)
     spikes = counts.sum(axes)
@@ -101,6 +102,7 @@ def bits_per_spike(
     return _ratio(gain / np.log(2), spikes)
 
 
+@public
 def poisson_d2(counts: ArrayLike, rates: ArrayLike) -> np.ndarray:
     """Share of the Poisson deviance explained, per neuron; 1 is perfect, 0 the mean rate.
 
@@ -114,7 +116,7 @@ def poisson_d2(counts: ArrayLike, rates: ArrayLike) -> np.ndarray:
     ndarray, (neurons,)
         NaN for a neuron without a spike or without variation.
     """
-    counts, rates = _check(counts, rates, "poisson_d2")
+    counts, rates = _check(counts, rates)
     axes = tuple(range(counts.ndim - 1))
     saturated = (counts - xlogy(counts, counts)).sum(axes)
     null = (counts.mean(axes) - xlogy(counts, counts.mean(axes))).sum(axes) - saturated
@@ -123,6 +125,7 @@ def poisson_d2(counts: ArrayLike, rates: ArrayLike) -> np.ndarray:
     return 1 - _ratio(model - saturated, np.where(null > ROUNDING * spikes, null, 0.0))
 
 
+@public
 def psth_r2(counts: ArrayLike, rates: ArrayLike, conditions: ArrayLike) -> np.ndarray:
     """R² of condition-averaged responses (PSTHs), per neuron.
 
@@ -138,16 +141,16 @@ def psth_r2(counts: ArrayLike, rates: ArrayLike, conditions: ArrayLike) -> np.nd
     ndarray, (neurons,)
         Conditions and bins are taken together; NaN for a constant PSTH.
     """
-    counts, rates = _check(counts, rates, "psth_r2")
+    counts, rates = _check(counts, rates)
     if counts.ndim != 3:
         raise InvalidInputError(
-            f"psth_r2: counts has shape {counts.shape}; expected three axes, (trials, time, neurons)."
+            f"counts has shape {counts.shape}; expected three axes, (trials, time, neurons)."
         )
     labels = np.asarray(conditions)
     labels = labels.astype(str) if labels.dtype == object else labels  # mixed columns have no order
     if labels.shape[:1] != counts.shape[:1]:
         raise InvalidInputError(
-            f"psth_r2: conditions has shape {labels.shape} for {len(counts)} trials; expected one "
+            f"conditions has shape {labels.shape} for {len(counts)} trials; expected one "
             "row a trial."
         )
     group = np.unique(labels.reshape(len(labels), -1), axis=0, return_inverse=True)[1].ravel()
@@ -156,6 +159,7 @@ def psth_r2(counts: ArrayLike, rates: ArrayLike, conditions: ArrayLike) -> np.nd
     return trial_r2(truth, predicted)
 
 
+@public
 def trial_r2(counts: ArrayLike, rates: ArrayLike) -> np.ndarray:
     """R² over all trials and bins together, per neuron and unclipped.
 
@@ -169,7 +173,7 @@ def trial_r2(counts: ArrayLike, rates: ArrayLike) -> np.ndarray:
     ndarray, (neurons,)
         NaN for a neuron that does not vary.
     """
-    counts, rates = _check(counts, rates, "trial_r2")
+    counts, rates = _check(counts, rates)
     axes = tuple(range(counts.ndim - 1))
     residual = ((counts - rates) ** 2).sum(axes)
     variation = ((counts - counts.mean(axes)) ** 2).sum(axes)
@@ -188,22 +192,22 @@ def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
     return np.divide(numerator, denominator, out=out, where=denominator > 0)
 
 
-def _check(counts: ArrayLike, rates: ArrayLike, caller: str) -> tuple[np.ndarray, np.ndarray]:
+def _check(counts: ArrayLike, rates: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     counts, rates = np.asarray(counts, dtype=float), np.asarray(rates, dtype=float)
     if counts.ndim < 2:
         raise InvalidInputError(
-            f"{caller}: counts has shape {counts.shape}; expected (..., neurons), at least two axes."
+            f"counts has shape {counts.shape}; expected (..., neurons), at least two axes."
         )
     try:
         rates = np.broadcast_to(rates, counts.shape)
     except ValueError as error:
         raise InvalidInputError(
-            f"{caller}: rates has shape {rates.shape}; expected {counts.shape}, that of the counts."
+            f"rates has shape {rates.shape}; expected {counts.shape}, that of the counts."
         ) from error
     for name, values in (("counts", counts), ("rates", rates)):
         if not np.isfinite(values).all() or (values < 0).any():
             raise InvalidInputError(
-                f"{caller}: {name} must be finite and not negative; pass spike counts and expected "
+                f"{name} must be finite and not negative; pass spike counts and expected "
                 "counts per bin, not log-rates."
             )
     return counts, rates

@@ -34,7 +34,7 @@ from ._recordings import (
     split_trials,
     table_exclusions,
 )
-from .errors import CheckpointError, InvalidInputError
+from .errors import CheckpointError, InvalidInputError, about, public
 from .evaluation import evaluate, summarise, task_scheme
 from .nn.backbones import find_backbone
 from .nn.device import resolve_device, resolve_precision
@@ -249,6 +249,7 @@ class MtMPretrainer(
             state = state | {"model_": copy.deepcopy(self.model_).cpu()}
         return state
 
+    @public
     def fit(
         self, X: Any, y: Any = None, *, regions: Any = None, X_val: Any = None
     ) -> MtMPretrainer:
@@ -277,15 +278,14 @@ class MtMPretrainer(
             If the counts are not counts, regions do not fit, or a parameter is out of range. Raised
             before any work; a model fitted before is kept.
         """
-        caller = "MtMPretrainer.fit"
-        schemes = check_parameters(self, caller=caller)
-        recordings = read_new(X, y, regions, self.regions, rebin=self.rebin, caller=caller)
+        schemes = check_parameters(self)
+        recordings = read_new(X, y, regions, self.regions, rebin=self.rebin)
         known = {r.info.session_id: r.info for r in recordings}
-        device = resolve_device(self.device, caller=caller)
-        config = self._training_config(device, caller)
+        device = resolve_device(self.device)
+        config = self._training_config(device)
         streams = random_streams(self.random_state)
-        recordings, held_out = self._hold_out(recordings, X_val, known, streams, caller)
-        excluded = table_exclusions(known, schemes, self.ignore_regions, caller=caller)
+        recordings, held_out = self._hold_out(recordings, X_val, known, streams)
+        excluded = table_exclusions(known, schemes, self.ignore_regions)
         model = self._initial_model(recordings, schemes, streams.torch("init")).to(device)
         with fit_progress(self.verbose, self.max_epochs) as on_epoch:
             history = fit_network(
@@ -307,6 +307,7 @@ class MtMPretrainer(
         """Fit, then embed the same trials; `y` is a target and ignored, never regions."""
         return self.fit(X, **fit_params).transform(X)
 
+    @public
     def calibrate(self, X: Any) -> MtMPretrainer:
         """Serve unseen sessions without training, from statistics of some of their trials.
 
@@ -338,19 +339,19 @@ class MtMPretrainer(
         (20, 20, 12)
         """
         check_is_fitted(self)
-        caller = "MtMPretrainer.calibrate"
         if not self.model_.config.encode:
             raise InvalidInputError(
-                f"{caller}: the model has no encoder of neurons, which is trained across sessions; "
+                "the model has no encoder of neurons, which is trained across sessions; "
                 "fit it on several sessions (or with encode_neurons=True), or use finetune."
             )
-        recordings = self._read_unseen(X, caller)
-        new = self._with_sessions(recordings, np.random.default_rng(0), caller)
+        recordings = self._read_unseen(X)
+        new = self._with_sessions(recordings, np.random.default_rng(0))
         device = next(new.model_.parameters()).device
         for session in session_tensors(recordings, self.ignore_regions, device):
             start_session(new.model_, session)
         return new
 
+    @public
     def finetune(
         self,
         X: Any,
@@ -403,22 +404,21 @@ class MtMPretrainer(
             If the sessions do not fit the model, or a parameter is out of range.
         """
         check_is_fitted(self)
-        caller = "MtMPretrainer.finetune"
-        check_choice("strategy", strategy, ("auto", *ADAPTING), caller=caller)
+        check_choice("strategy", strategy, ("auto", *ADAPTING))
         if max_epochs is not None:
-            check_positive_int("max_epochs", max_epochs, caller=caller)
+            check_positive_int("max_epochs", max_epochs)
         if learning_rate is not None:
-            check_fraction("learning_rate", learning_rate, caller=caller, low=1e-12, high=10.0)
-        recordings = self._read_unseen(X, caller)
+            check_fraction("learning_rate", learning_rate, low=1e-12, high=10.0)
+        recordings = self._read_unseen(X)
         known = {r.info.session_id: r.info for r in recordings}
         streams = random_streams(self.random_state if random_state is None else random_state)
         encode = self.model_.config.encode
         few = min(len(r.counts) for r in recordings) < MANY_TRIALS and encode
         amount = "few" if few else "many"
-        recordings, held_out = self._hold_out(recordings, X_val, known, streams, caller)
+        recordings, held_out = self._hold_out(recordings, X_val, known, streams)
         n_trials = min(len(r.counts) for r in recordings)
-        new = self._with_sessions(recordings, streams.numpy("init"), caller)
-        device = resolve_device(self.device, caller=caller)
+        new = self._with_sessions(recordings, streams.numpy("init"))
+        device = resolve_device(self.device)
         if strategy == "auto":
             strategy = "stitch" if few else "full"
         if max_epochs is None:
@@ -426,7 +426,7 @@ class MtMPretrainer(
         if learning_rate is None:
             learning_rate = self.learning_rate * (ADAPTING_RATE[amount] if encode else 1.0)
         config = replace(
-            self._training_config(device, caller),
+            self._training_config(device),
             max_epochs=max_epochs,
             learning_rate=learning_rate,
             shared_rate=SHARED_RATE,
@@ -447,6 +447,7 @@ class MtMPretrainer(
             )
         return new
 
+    @public
     def predict(self, X: Any, *, scheme: str | None = None, hidden: Any = None) -> np.ndarray:
         """Predict the expected count of every entry.
 
@@ -472,12 +473,12 @@ class MtMPretrainer(
             If neurons, bins, bin width, scheme or `hidden` do not fit.
         """
         check_is_fitted(self)
-        caller = "MtMPretrainer.predict"
-        recording = read_known(X, self.sessions_, rebin=self.rebin, caller=caller)
-        index = 0 if scheme is None else scheme_index(self.schemes_, scheme, caller=caller)
-        mask = _broadcast(hidden, recording.counts.shape, caller)
+        recording = read_known(X, self.sessions_, rebin=self.rebin)
+        index = 0 if scheme is None else scheme_index(self.schemes_, scheme)
+        mask = _broadcast(hidden, recording.counts.shape)
         return fitted_network(self).rates(recording, mask, index)
 
+    @public
     def translate(
         self, X: Any, *, source: str | Sequence[str], target: str | Sequence[str]
     ) -> np.ndarray:
@@ -501,16 +502,16 @@ class MtMPretrainer(
             If regions are unknown or in both sets.
         """
         check_is_fitted(self)
-        caller = "MtMPretrainer.translate"
-        recording = read_known(X, self.sessions_, rebin=self.rebin, caller=caller)
+        recording = read_known(X, self.sessions_, rebin=self.rebin)
         labels = recording.info.regions
-        inside = [region_members(labels, names, caller=caller) for names in (source, target)]
-        _disjoint(source, target, caller)
+        inside = [region_members(labels, names) for names in (source, target)]
+        _disjoint(source, target)
         index = task_scheme(self.schemes_, "inter_region")
         hidden = np.broadcast_to(~inside[0], recording.counts.shape)
         rates = fitted_network(self).rates(recording, hidden, index)
         return rates[:, :, inside[1]]
 
+    @public
     def transform(self, X: Any) -> np.ndarray:
         """Embed trials.
 
@@ -525,12 +526,11 @@ class MtMPretrainer(
             Pooled as `pooling` says.
         """
         check_is_fitted(self)
-        recording = read_known(
-            X, self.sessions_, rebin=self.rebin, caller="MtMPretrainer.transform"
-        )
+        recording = read_known(X, self.sessions_, rebin=self.rebin)
         features = fitted_network(self).features(recording)
         return features.mean(1) if self.pooling == "mean" else features
 
+    @public
     def evaluate(
         self,
         X: Any,
@@ -566,7 +566,7 @@ class MtMPretrainer(
             whole = pd.concat(tables, ignore_index=True)
             whole.attrs["excluded"] = [row for t in tables for row in t.attrs["excluded"]]
             return whole
-        recording = read_known(X, self.sessions_, rebin=self.rebin, caller="MtMPretrainer.evaluate")
+        recording = read_known(X, self.sessions_, rebin=self.rebin)
         info, network = recording.info, fitted_network(self)
 
         def predict_rates(counts: np.ndarray, hidden: np.ndarray, task: str) -> np.ndarray:
@@ -584,6 +584,7 @@ class MtMPretrainer(
         table["session"] = info.session_id
         return table
 
+    @public
     def score(self, X: Any, y: Any = None) -> float:
         """Return the mean bits per spike over the tasks, each a mean over neurons.
 
@@ -596,6 +597,7 @@ class MtMPretrainer(
         """
         return float(summarise(self.evaluate(X))["bps"].mean())
 
+    @public
     def save(self, folder: str | os.PathLike, *, overwrite: bool = False) -> Path:
         """Write the fitted model to a folder of safetensors and JSON.
 
@@ -625,7 +627,6 @@ class MtMPretrainer(
             folder,
             self.model_.state_dict(),
             description,
-            caller="MtMPretrainer.save",
             overwrite=overwrite,
         )
 
@@ -658,7 +659,7 @@ class MtMPretrainer(
         encode: bool,
         region_names: Sequence[str],
     ) -> nn.Module:
-        backbone = find_backbone(self.backbone, caller="MtMPretrainer")
+        backbone = find_backbone(self.backbone)
         config = backbone.configure(
             dim=self.dim,
             n_layers=self.n_layers,
@@ -671,20 +672,17 @@ class MtMPretrainer(
         )
         return backbone.build(config, statistics, len(schemes), generator)
 
-    def _read_unseen(self, X: Any, caller: str) -> list[Recording]:
-        return read_unseen(
-            X, self.sessions_, n_time=self.model_.n_time, rebin=self.rebin, caller=caller
-        )
+    def _read_unseen(self, X: Any) -> list[Recording]:
+        return read_unseen(X, self.sessions_, n_time=self.model_.n_time, rebin=self.rebin)
 
     def _with_sessions(
         self,
         recordings: Sequence[Recording],
         chance: np.random.Generator,
-        caller: str,
     ) -> MtMPretrainer:
         """Copy the estimator and let it know more sessions."""
         infos = {r.info.session_id: r.info for r in recordings}
-        excluded = table_exclusions(infos, self.schemes_, self.ignore_regions, caller=caller)
+        excluded = table_exclusions(infos, self.schemes_, self.ignore_regions)
         generator = torch.Generator().manual_seed(int(chance.integers(2**62)))
         new = copy.copy(self)
         new.model_ = add_sessions(self.model_, recordings, generator)
@@ -710,23 +708,22 @@ class MtMPretrainer(
         X_val: Any,
         known: dict[str, SessionInfo],
         streams: RandomStreams,
-        caller: str,
     ) -> tuple[list[Recording], list[Recording]]:
         """Return training and validation trials; those of `X_val` where it is given."""
         if X_val is None:
             return split_trials(recordings, self.validation_fraction, streams.numpy("split"))
         given = X_val if is_session_list(X_val) else [X_val]
-        caller = f"{caller} (X_val)"
-        return recordings, [read_known(x, known, rebin=self.rebin, caller=caller) for x in given]
+        with about("X_val"):
+            return recordings, [read_known(x, known, rebin=self.rebin) for x in given]
 
-    def _training_config(self, device: torch.device, caller: str) -> TrainingConfig:
+    def _training_config(self, device: torch.device) -> TrainingConfig:
         return TrainingConfig(
             learning_rate=self.learning_rate,
             weight_decay=self.weight_decay,
             batch_size=self.batch_size,
             max_epochs=self.max_epochs,
             n_iter_no_change=self.n_iter_no_change,
-            precision=resolve_precision(self.precision, device, caller=caller),
+            precision=resolve_precision(self.precision, device),
         )
 
     def _masking(self, schemes: tuple[Scheme, ...]) -> Masking:
@@ -742,37 +739,35 @@ class MtMPretrainer(
 
 def fitted_network(pretrainer: MtMPretrainer) -> FittedNetwork:
     """Return the network of a fitted pretrainer, on the device that it asks for."""
-    device = resolve_device(pretrainer.device, caller="MtMPretrainer")
-    precision = resolve_precision(pretrainer.precision, device, caller="MtMPretrainer")
+    device = resolve_device(pretrainer.device)
+    precision = resolve_precision(pretrainer.precision, device)
     return FittedNetwork(pretrainer.model_.to(device), pretrainer.schemes_, device, precision)
 
 
-def check_parameters(pretrainer: MtMPretrainer, *, caller: str) -> tuple[Scheme, ...]:
+def check_parameters(pretrainer: MtMPretrainer) -> tuple[Scheme, ...]:
     """Refuse parameters out of range; return the schemes, with `mask_ratio` put in."""
     for name in ("dim", "n_layers", "n_heads", "batch_size", "max_epochs", "n_iter_no_change"):
-        check_positive_int(name, getattr(pretrainer, name), caller=caller)
+        check_positive_int(name, getattr(pretrainer, name))
     if pretrainer.dim % pretrainer.n_heads:
         raise InvalidInputError(
-            f"{caller}: dim={pretrainer.dim} is not a multiple of n_heads={pretrainer.n_heads}; choose "
+            f"dim={pretrainer.dim} is not a multiple of n_heads={pretrainer.n_heads}; choose "
             "sizes that divide."
         )
-    check_fraction("dropout", pretrainer.dropout, caller=caller)
-    check_fraction(
-        "validation_fraction", pretrainer.validation_fraction, caller=caller, or_auto=True
-    )
-    check_fraction("learning_rate", pretrainer.learning_rate, caller=caller, low=1e-12, high=10.0)
-    check_fraction("weight_decay", pretrainer.weight_decay, caller=caller, high=1000.0)
-    check_choice("pooling", pretrainer.pooling, POOLINGS, caller=caller)
-    check_choice("positions", pretrainer.positions, POSITIONS, caller=caller)
-    check_choice("session_sampling", pretrainer.session_sampling, SAMPLINGS, caller=caller)
-    check_choice("encode_neurons", pretrainer.encode_neurons, ("auto", True, False), caller=caller)
+    check_fraction("dropout", pretrainer.dropout)
+    check_fraction("validation_fraction", pretrainer.validation_fraction, or_auto=True)
+    check_fraction("learning_rate", pretrainer.learning_rate, low=1e-12, high=10.0)
+    check_fraction("weight_decay", pretrainer.weight_decay, high=1000.0)
+    check_choice("pooling", pretrainer.pooling, POOLINGS)
+    check_choice("positions", pretrainer.positions, POSITIONS)
+    check_choice("session_sampling", pretrainer.session_sampling, SAMPLINGS)
+    check_choice("encode_neurons", pretrainer.encode_neurons, ("auto", True, False))
     for name in ("neuron_dropout", "region_dropout"):
-        check_fraction(name, getattr(pretrainer, name), caller=caller)
+        check_fraction(name, getattr(pretrainer, name))
     if pretrainer.rebin is not None:
-        check_fraction("rebin", pretrainer.rebin, caller=caller, low=1e-6, high=1000.0)
+        check_fraction("rebin", pretrainer.rebin, low=1e-6, high=1000.0)
     if pretrainer.positions == "rope" and (pretrainer.dim // max(1, pretrainer.n_heads)) % 2:
         raise InvalidInputError(
-            f"{caller}: positions='rope' turns pairs of features, and dim={pretrainer.dim} gives each "
+            f"positions='rope' turns pairs of features, and dim={pretrainer.dim} gives each "
             f"of n_heads={pretrainer.n_heads} an odd number; choose sizes that give an even one."
         )
     ratios = (
@@ -781,17 +776,18 @@ def check_parameters(pretrainer: MtMPretrainer, *, caller: str) -> tuple[Scheme,
         else [pretrainer.mask_ratio]
     )
     for ratio in ratios:
-        check_fraction("mask_ratio", ratio, caller=caller, high=1.0)
+        check_fraction("mask_ratio", ratio, high=1.0)
     if len(ratios) > 2 or max(ratios) <= 0 or list(ratios) != sorted(ratios):
         raise InvalidInputError(
-            f"{caller}: mask_ratio={pretrainer.mask_ratio!r}; expected a number between 0 and 1, or "
+            f"mask_ratio={pretrainer.mask_ratio!r}; expected a number between 0 and 1, or "
             "a pair (low, high)."
         )
-    find_backbone(pretrainer.backbone, caller=caller)
+    find_backbone(pretrainer.backbone)
     ratio = tuple(ratios) if len(ratios) == 2 else ratios[0]
-    return resolve_schemes(pretrainer.schemes, mask_ratio=ratio, caller=caller)
+    return resolve_schemes(pretrainer.schemes, mask_ratio=ratio)
 
 
+@public
 def load(folder: str | os.PathLike) -> MtMPretrainer:
     """Read a model written by :meth:`MtMPretrainer.save`.
 
@@ -810,14 +806,14 @@ def load(folder: str | os.PathLike) -> MtMPretrainer:
     CheckpointError
         If the folder is not a model, is damaged, or was written by a later version.
     """
-    tensors, description = read_folder(folder, caller="load")
+    tensors, description = read_folder(folder)
     try:
         return _rebuild(tensors, description)
     except InvalidInputError:
         raise
     except (KeyError, TypeError, RuntimeError, ValueError) as error:
         raise CheckpointError(
-            f"load: {folder} does not hold a whole model ({error}). Save or copy the model again."
+            f"{folder} does not hold a whole model ({error}). Save or copy the model again."
         ) from error
 
 
@@ -829,7 +825,7 @@ def _rebuild(tensors: dict[str, torch.Tensor], description: dict[str, Any]) -> M
         if k in known
     }
     pre = MtMPretrainer(**parameters)
-    pre.schemes_ = resolve_schemes(description["schemes"], caller="load")
+    pre.schemes_ = resolve_schemes(description["schemes"])
     infos = [
         SessionInfo(
             **{
@@ -862,22 +858,20 @@ def _rebuild(tensors: dict[str, torch.Tensor], description: dict[str, Any]) -> M
     return pre._know({i.session_id: i for i in infos})
 
 
-def _broadcast(hidden: Any, shape: tuple[int, ...], caller: str) -> np.ndarray:
+def _broadcast(hidden: Any, shape: tuple[int, ...]) -> np.ndarray:
     mask = np.asarray(False if hidden is None else hidden)
     if mask.dtype != bool:
-        raise InvalidInputError(f"{caller}: hidden has dtype {mask.dtype}; expected booleans.")
+        raise InvalidInputError(f"hidden has dtype {mask.dtype}; expected booleans.")
     try:
         return np.broadcast_to(mask, shape)
     except ValueError as error:
         raise InvalidInputError(
-            f"{caller}: hidden has shape {mask.shape}; expected one that broadcasts to {shape}."
+            f"hidden has shape {mask.shape}; expected one that broadcasts to {shape}."
         ) from error
 
 
-def _disjoint(source: Any, target: Any, caller: str) -> None:
+def _disjoint(source: Any, target: Any) -> None:
     sets = [{names} if isinstance(names, str) else set(names) for names in (source, target)]
     both = sorted(sets[0] & sets[1])
     if both:
-        raise InvalidInputError(
-            f"{caller}: {both} is both source and target; expected different regions."
-        )
+        raise InvalidInputError(f"{both} is both source and target; expected different regions.")

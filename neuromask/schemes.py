@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from . import masks
-from .errors import InvalidInputError, suggest
+from .errors import InvalidInputError, public, suggest
 
 __all__ = [
     "MTM_SCHEMES",
@@ -66,10 +66,11 @@ class Scheme:
     takes_ratio: bool = False
     description: str = ""
 
+    @public
     def __post_init__(self) -> None:
         if self.attention not in ("full", "causal"):
             raise InvalidInputError(
-                f"Scheme: attention is {self.attention!r}; expected 'full' or 'causal'."
+                f"attention is {self.attention!r}; expected 'full' or 'causal'."
             )
 
     def reason_against(self, regions: Tensor) -> str | None:
@@ -86,6 +87,7 @@ class Scheme:
 _REGISTRY: dict[str, Scheme] = {}
 
 
+@public
 def register_scheme(scheme: Scheme, *, overwrite: bool = False) -> Scheme:
     """Add a scheme to the registry, so that ``schemes=`` knows it by name.
 
@@ -108,8 +110,7 @@ def register_scheme(scheme: Scheme, *, overwrite: bool = False) -> Scheme:
     """
     if scheme.name in _REGISTRY and not overwrite:
         raise InvalidInputError(
-            f"register_scheme: a scheme named {scheme.name!r} exists; choose another name or pass "
-            "overwrite=True."
+            f"a scheme named {scheme.name!r} exists; choose another name or pass overwrite=True."
         )
     _REGISTRY[scheme.name] = scheme
     return scheme
@@ -121,17 +122,15 @@ def available_schemes() -> dict[str, Scheme]:
 
 
 def resolve_schemes(
-    schemes: Sequence[str | Scheme], *, mask_ratio: masks.Ratio | None = None, caller: str
+    schemes: Sequence[str | Scheme], *, mask_ratio: masks.Ratio | None = None
 ) -> tuple[Scheme, ...]:
     """Turn names and schemes into schemes, with `mask_ratio` put in where it applies."""
     if isinstance(schemes, (str, Scheme)):
         schemes = (schemes,)
-    found = tuple(_lookup(scheme, caller) for scheme in schemes)
+    found = tuple(_lookup(scheme) for scheme in schemes)
     names = [scheme.name for scheme in found]
     if not names or len(set(names)) < len(names):
-        raise InvalidInputError(
-            f"{caller}: schemes={names}; expected at least one scheme and none twice."
-        )
+        raise InvalidInputError(f"schemes={names}; expected at least one scheme and none twice.")
     if mask_ratio is None:
         return found
     return tuple(
@@ -139,26 +138,25 @@ def resolve_schemes(
     )
 
 
-def _lookup(scheme: str | Scheme, caller: str) -> Scheme:
+def _lookup(scheme: str | Scheme) -> Scheme:
     if isinstance(scheme, Scheme):
         return scheme
     name = str(scheme).replace("_", "-")
     if name not in _REGISTRY:
         raise InvalidInputError(
-            f"{caller}: unknown scheme {scheme!r}; expected one of {sorted(_REGISTRY)}."
+            f"unknown scheme {scheme!r}; expected one of {sorted(_REGISTRY)}."
             f"{suggest(name, _REGISTRY)} Register your own with neuromask.register_scheme."
         )
     return _REGISTRY[name]
 
 
-def scheme_index(schemes: Sequence[Scheme], asked: str, *, caller: str) -> int:
+def scheme_index(schemes: Sequence[Scheme], asked: str) -> int:
     """Return the number of a scheme by its name, among those that were fitted."""
     names = [s.name for s in schemes]
     name = str(asked).replace("_", "-")
     if name not in names:
         raise InvalidInputError(
-            f"{caller}: scheme {asked!r} was not fitted; fitted schemes are {names}."
-            f"{suggest(name, names)}"
+            f"scheme {asked!r} was not fitted; fitted schemes are {names}.{suggest(name, names)}"
         )
     return names.index(name)
 

@@ -15,7 +15,7 @@ import pandas as pd
 
 from ._checks import check_regions, check_spikes
 from ._tables import plain_column, read_indices, read_table
-from .errors import InvalidInputError, suggest
+from .errors import InvalidInputError, calling, public, suggest
 
 __all__ = ["Session"]
 
@@ -67,6 +67,7 @@ class Session:
     (2, 10, 2)
     """
 
+    @public
     def __init__(
         self,
         counts: Any,
@@ -81,14 +82,14 @@ class Session:
         rates: Any = None,
         report: pd.DataFrame | None = None,
     ) -> None:
-        self.counts = check_spikes(counts, caller="Session")
+        self.counts = check_spikes(counts)
         n_trials, n_time, n_neurons = self.counts.shape
         self.neurons = read_table(neurons, n_neurons, "neurons", "neuron")
         if regions is not None:
-            self.neurons["region"] = check_regions(regions, n_neurons, caller="Session")
+            self.neurons["region"] = check_regions(regions, n_neurons)
         elif "region" in self.neurons:
             self.neurons["region"] = check_regions(
-                self.neurons["region"].to_numpy(object), n_neurons, caller="Session"
+                self.neurons["region"].to_numpy(object), n_neurons
             )
         self.trials = read_table(trials, n_trials, "trials", "trial")
         self.signals = {}
@@ -96,17 +97,17 @@ class Session:
             values = np.asarray(signal)
             if values.ndim not in (2, 3) or values.shape[:2] != (n_trials, n_time):
                 raise InvalidInputError(
-                    f"Session: signal {name!r} has shape {values.shape}; expected "
+                    f"signal {name!r} has shape {values.shape}; expected "
                     f"({n_trials}, {n_time}) or ({n_trials}, {n_time}, variables), one value a bin."
                 )
             if values.dtype.kind not in "biuf":
                 raise InvalidInputError(
-                    f"Session: signal {name!r} holds {values.dtype} values; expected numbers."
+                    f"signal {name!r} holds {values.dtype} values; expected numbers."
                 )
             self.signals[str(name)] = values if values.dtype.kind == "f" else values.astype(float)
         if bin_width is not None and not (np.isfinite(bin_width) and bin_width > 0):
             raise InvalidInputError(
-                f"Session: bin_width={bin_width!r}; expected a positive number of seconds."
+                f"bin_width={bin_width!r}; expected a positive number of seconds."
             )
         self.bin_width = None if bin_width is None else float(bin_width)
         self.session_id = str(session_id)
@@ -114,12 +115,13 @@ class Session:
         self.rates = None if rates is None else np.asarray(rates, dtype=np.float32)
         if self.rates is not None and self.rates.shape != self.counts.shape:
             raise InvalidInputError(
-                f"Session: rates has shape {self.rates.shape}; expected that of the counts, "
+                f"rates has shape {self.rates.shape}; expected that of the counts, "
                 f"{self.counts.shape}."
             )
         self.report = pd.DataFrame(report, columns=REPORT_COLUMNS)
 
     @classmethod
+    @public
     def from_xarray(cls, data: Any, **fields: Any) -> Session:
         """Make a session from an ``xarray.DataArray`` with dims (trials, time, neurons).
 
@@ -135,13 +137,13 @@ class Session:
         """
         if not hasattr(data, "dims") or not hasattr(data, "coords") or len(data.dims) != 3:
             raise InvalidInputError(
-                "Session.from_xarray: expected an xarray.DataArray of three dimensions, "
+                "expected an xarray.DataArray of three dimensions, "
                 f"(trials, time, neurons); given {type(data).__name__}."
             )
         names = [str(dim).lower().removesuffix("s") for dim in data.dims]
         if any(_AXES.get(name, axis) != axis for axis, name in enumerate(names)):
             raise InvalidInputError(
-                f"Session.from_xarray: dims are {tuple(data.dims)}; expected the order (trials, "
+                f"dims are {tuple(data.dims)}; expected the order (trials, "
                 "time, neurons). Use data.transpose(...) first."
             )
         columns: dict[str, dict[str, np.ndarray]] = {dim: {} for dim in data.dims}
@@ -211,7 +213,8 @@ class Session:
         if beyond or one or trial is Ellipsis or trial is None:
             return self.counts[key]
         if not isinstance(trial, slice):
-            trial = read_indices(trial, self.n_trials, "trials")
+            with calling("Session"):
+                trial = read_indices(trial, self.n_trials, "trials")
         return self._with(
             counts=self.counts[trial],
             trials=self.trials.iloc[trial],
@@ -219,6 +222,7 @@ class Session:
             rates=None if self.rates is None else self.rates[trial],
         )
 
+    @public
     def select_neurons(self, neurons: Any) -> Session:
         """Return a session of some neurons.
 
@@ -235,22 +239,21 @@ class Session:
             rates=None if self.rates is None else self.rates[:, :, neurons],
         )
 
+    @public
     def select_regions(self, regions: str | Sequence[str]) -> Session:
         """Return a session of the neurons of one or several regions."""
         names = [regions] if isinstance(regions, str) else list(regions)
         if self.regions is None:
-            raise InvalidInputError(
-                "Session.select_regions: this session has no regions; give regions=... to Session."
-            )
+            raise InvalidInputError("this session has no regions; give regions=... to Session.")
         for name in names:
             if name not in self.regions:
                 known = sorted(set(self.regions.tolist()))
                 raise InvalidInputError(
-                    f"Session.select_regions: no neuron in {name!r}; regions are {known}."
-                    f"{suggest(name, known)}"
+                    f"no neuron in {name!r}; regions are {known}.{suggest(name, known)}"
                 )
         return self.select_neurons(np.isin(self.regions, names))
 
+    @public
     def rebin(self, bin_width: float) -> Session:
         """Return the session in wider bins: counts and rates summed, signals averaged.
 
@@ -267,19 +270,19 @@ class Session:
         """
         if self.bin_width is None:
             raise InvalidInputError(
-                f"Session.rebin: the bin width of session {self.session_id!r} is not known; give "
+                f"the bin width of session {self.session_id!r} is not known; give "
                 "bin_width=... to Session."
             )
         factor = round(bin_width / self.bin_width) if bin_width > 0 else 0
         if factor < 1 or not np.isclose(factor * self.bin_width, bin_width):
             raise InvalidInputError(
-                f"Session.rebin: session {self.session_id!r} has bins of {self.bin_width:g} s, which "
+                f"session {self.session_id!r} has bins of {self.bin_width:g} s, which "
                 f"do not add up to {bin_width:g} s; expected a whole multiple."
             )
         n_time = self.n_time // factor
         if n_time == 0:
             raise InvalidInputError(
-                f"Session.rebin: a trial of session {self.session_id!r} lasts "
+                f"a trial of session {self.session_id!r} lasts "
                 f"{self.n_time * self.bin_width:g} s; expected bins no longer than that."
             )
         if factor == 1:
@@ -309,6 +312,7 @@ class Session:
         }
         return type(self)(**(fields | changes))
 
+    @public
     def save(self, path: str | os.PathLike, *, overwrite: bool = False) -> Path:
         """Write the session to one ``.npz`` file, without pickle.
 
@@ -334,13 +338,9 @@ class Session:
         if path.suffix != ".npz":
             path = path.with_name(path.name + ".npz")
         if not path.parent.is_dir():
-            raise InvalidInputError(
-                f"Session.save: {path} lies in a folder that does not exist. Make it first."
-            )
+            raise InvalidInputError(f"{path} lies in a folder that does not exist. Make it first.")
         if path.exists() and not overwrite:
-            raise InvalidInputError(
-                f"Session.save: {path} exists; choose another name or pass overwrite=True."
-            )
+            raise InvalidInputError(f"{path} exists; choose another name or pass overwrite=True.")
         arrays = {"counts": self.counts}
         for kind, table in (("neurons", self.neurons), ("trials", self.trials)):
             arrays |= {

@@ -53,7 +53,7 @@ def session():
 
 
 def masked(**options):
-    sampler = SchemeSampler(resolve_schemes(("neuron",), mask_ratio=0.3, caller="test"))
+    sampler = SchemeSampler(resolve_schemes(("neuron",), mask_ratio=0.3))
     generator = torch.Generator().manual_seed(0)
     return mask_trials(session(), torch.arange(30), sampler, generator, **options)
 

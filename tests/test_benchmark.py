@@ -90,7 +90,7 @@ def folders(sessions, tmp_path_factory):
     tasks = list(nm.benchmark.TASKS)
     steps = []
     for given, seeds, names in [(sessions[:1], SEEDS[:1], tasks), (sessions, SEEDS, MANY)]:
-        with pytest.warns(nm._errors.NeuromaskWarning, match="not for the leaderboard.*at least 3"):
+        with pytest.warns(nm.NeuromaskWarning, match="not for the leaderboard.*at least 3"):
             submission = nm.benchmark.write_submission(
                 given,
                 folder / "predictions",
@@ -354,7 +354,7 @@ def test_seeds_are_the_protocols_by_default(sessions, tmp_path, monkeypatch):
 
 def test_a_session_of_the_benchmark_needs_no_note(recwarn):
     official = bwb.EVAL_RECORDING_IDS.read_text().split()[0]
-    submission._note_unofficial([official], (43, 44, 45), bwb.protocol, "write_submission")
+    submission._note_unofficial([official], (43, 44, 45), bwb.protocol)
     assert not recwarn
 
 
@@ -420,7 +420,7 @@ def changed(session, *, trials=None, signals=None, neurons=None, **fields):
 )
 def test_what_does_not_fit_is_refused_before_any_work(tasks, change, message, sessions, tmp_path):
     out = tmp_path / "new"
-    with pytest.raises(nm._errors.InvalidInputError, match=message):
+    with pytest.raises(nm.InvalidInputError, match=message):
         write(changed(sessions[0], **change), out, tasks=tasks)
     assert not list(tmp_path.iterdir())
 
@@ -487,7 +487,7 @@ def test_scoring_misses_nothing_silently(folders, sessions, tmp_path):
     with pytest.raises(ValueError, match="the truth of choice of 'sim-0', .* is not in"):
         nm.benchmark.score_submission(submission, tmp_path)
     one = nm.benchmark.write_ground_truth(sessions[0], tmp_path / "one", tasks="choice")
-    with pytest.warns(nm._errors.NeuromaskWarning, match="not scored.*: choice of 'sim-1', "):
+    with pytest.warns(nm.NeuromaskWarning, match="not scored.*: choice of 'sim-1', "):
         table = nm.benchmark.score_submission(submission, one)
     assert set(table["task"]) == {"choice"}
     assert set(table["session"]) == {"sim-0"}
@@ -511,7 +511,7 @@ def test_the_command(sessions, tmp_path, capsys):
     assert f"The submission is {folder / 'MtM'}." in shown.out
     assert "bacc" in shown.out
     assert "poisson_d2" in shown.out
-    assert "note: write_submission: good for scoring yourself" in shown.err
+    assert "note: benchmark: good for scoring yourself" in shown.err
     before = sorted(tmp_path.rglob("*"))
     assert main([*arguments, "--tasks", "choise"]) == 2
     shown = capsys.readouterr()

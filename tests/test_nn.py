@@ -26,7 +26,7 @@ BACKBONES = sorted(registry.available_backbones())
 
 def model(names="abc", seed=0, backbone="ndt1", **config):
     sizes = {"dim": 16, "n_heads": 2, "n_linear": 5, "region_names": ("CA1", "TH"), "patch_size": 1}
-    entry = registry.find_backbone(backbone, caller="test")
+    entry = registry.find_backbone(backbone)
     generator = torch.Generator().manual_seed(seed)
     sessions = [statistics(n) for n in names]
     net = entry.build(entry.configure(**sizes | config), sessions, 4, generator)
@@ -331,9 +331,9 @@ def test_statistics_are_numpys():
 
 def test_registry(monkeypatch):
     monkeypatch.setattr(registry, "_REGISTRY", dict(registry._REGISTRY))
-    entry = registry.find_backbone("ndt1", caller="here")
+    entry = registry.find_backbone("ndt1")
     assert entry.configure(dim=8, unknown=1).dim == 8
     with pytest.raises(InvalidInputError, match="unknown backbone 'ndt11'.*Did you mean 'ndt1'"):
-        registry.find_backbone("ndt11", caller="here")
+        registry.find_backbone("ndt11")
     with pytest.raises(InvalidInputError, match="exists"):
         registry.register_backbone(entry)

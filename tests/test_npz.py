@@ -177,7 +177,7 @@ def test_files_of_other_kinds_are_refused(tmp_path):
 
 def test_contents_that_do_not_fit_name_the_file(tmp_path):
     np.savez(tmp_path / "s.npz", spikes=make().counts, regions=np.array(["a"]))
-    with pytest.raises(InvalidInputError, match=r"load_npz: .*s\.npz: Session: regions has shape"):
+    with pytest.raises(InvalidInputError, match=r"load_npz: .*s\.npz: regions has shape"):
         nm.load_npz(tmp_path / "s.npz")
 
 

@@ -379,7 +379,7 @@ REFUSED = [
         {"quality": {"ibl_quality_score": 2}},
         "none of 6 units is left.*6 .ibl_quality_score below 2",
     ),
-    ({"min_rate": 1e5}, "ibl.nwb: from_spike_times: no neuron is left"),
+    ({"min_rate": 1e5}, "ibl.nwb: no neuron is left"),
     ({"signals": "wheel_position"}, "signal 'wheel_position' is not in the file; its series are"),
     ({"signals": ["WheelPositon"]}, "Did you mean 'WheelPosition'"),
     ({"signals": "raw"}, "signal 'raw' is not in the file"),

@@ -33,7 +33,7 @@ def sessions():
 def objective(sessions, starts=None):
     """Make the objective of a backbone that has learned nothing yet."""
     model, tensors = backbone_of(sessions)
-    sampler = SchemeSampler(resolve_schemes(("neuron",), mask_ratio=0.3, caller="test"))
+    sampler = SchemeSampler(resolve_schemes(("neuron",), mask_ratio=0.3))
     training = TrainingConfig(
         learning_rate=1e-3, weight_decay=0.0, batch_size=6, max_epochs=1, n_iter_no_change=1
     )

@@ -117,11 +117,11 @@ def test_a_readout_is_linear_in_its_features_and_better_than_chance():
 
 def test_folds_leave_every_trial_out_once():
     for y, task in ((np.arange(50) % 2, "classification"), (np.arange(50.0), "regression")):
-        target = read_target(y, task, n_trials=50, n_time=1, caller="test")
+        target = read_target(y, task, n_trials=50, n_time=1)
         folds = make_folds(target, 0)
         assert len(folds) == N_FOLDS
         assert sorted(np.concatenate([test for _, test in folds])) == list(range(50))
-    rare = read_target(np.arange(50) < 3, "classification", n_trials=50, n_time=1, caller="test")
+    rare = read_target(np.arange(50) < 3, "classification", n_trials=50, n_time=1)
     assert len(make_folds(rare, 0)) == 3
-    once = read_target(np.arange(50) < 1, "classification", n_trials=50, n_time=1, caller="test")
+    once = read_target(np.arange(50) < 1, "classification", n_trials=50, n_time=1)
     assert len(make_folds(once, 0)) == N_FOLDS

@@ -12,6 +12,7 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 import neuromask as nm
+from neuromask._recordings import Recording
 from neuromask.errors import NeuromaskWarning
 
 # In bf16 a last digit that depends on how many trials are stacked is one in a thousand. Trials are
@@ -46,12 +47,10 @@ class FlatDecoder(Flat, nm.MtMDecoder):
     def fit(self, X, y):
         return super().fit(self._counts(X, reset=True), y)
 
-    def _known(self, X, caller):
+    def _known(self, X):
         check_is_fitted(self)
-        return super()._known(self._counts(X, reset=False), caller)
-
-    def _truth(self, X, y, caller):
-        return super()._truth(self._counts(X, reset=False), y, caller)
+        is_read = isinstance(X, Recording)
+        return super()._known(X if is_read else self._counts(X, reset=False))
 
 
 class FlatPretrainer(Flat, nm.MtMPretrainer):

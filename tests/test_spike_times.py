@@ -33,7 +33,7 @@ def test_counts_equal_those_of_numpy_histogram(times, events, bin_width, data):
     times = np.sort(np.array(times, dtype=float))
     chosen = st.lists(st.integers(0, 3), min_size=len(times), max_size=len(times))
     clusters = np.array(data.draw(chosen), dtype=int)
-    edges = bin_edges((-0.2, 0.4), bin_width, caller="test")
+    edges = bin_edges((-0.2, 0.4), bin_width)
     counts = bin_spikes(times, clusters, np.array([0, 2, 3]), np.array(events), edges)
     for trial, event in enumerate(events):
         for row, cluster in enumerate((0, 2, 3)):

@@ -49,13 +49,13 @@ def altered(value, where=(1, 2, 0)):
 )
 def test_bad_spikes_are_refused(X, message):
     with pytest.raises(InvalidInputError, match=message):
-        check_spikes(X, caller="here", min_trials=2, require_spikes=True)
+        check_spikes(X, min_trials=2, require_spikes=True)
 
 
 @given(hnp.arrays(np.int64, hnp.array_shapes(min_dims=3, max_dims=3), elements=st.integers(0, 999)))
 def test_counts_keep_their_values_and_are_compact(X):
     before = X.copy()
-    counts = check_spikes(X, caller="here")
+    counts = check_spikes(X)
     assert counts.dtype == (np.uint8 if X.max() < 256 else np.uint16)
     np.testing.assert_array_equal(counts, before)
     np.testing.assert_array_equal(X, before)
@@ -71,7 +71,7 @@ def test_counts_keep_their_values_and_are_compact(X):
 )
 def test_whole_numbers_of_any_type_are_counts(X, scale):
     X = X if X.dtype == bool else X * X.dtype.type(scale)
-    counts = check_spikes(X, caller="here")
+    counts = check_spikes(X)
     assert counts.dtype in (np.uint8, np.uint16)
     assert counts.dtype.isnative
     np.testing.assert_array_equal(counts, X)
@@ -84,33 +84,33 @@ def test_one_bad_value_is_found_where_it_is(data, shape):
     X = np.ones(shape)
     X[where] = bad
     with pytest.raises(InvalidInputError) as caught:
-        check_spikes(X, caller="here")
+        check_spikes(X)
     assert f"at (trial, bin, neuron) {where};" in str(caught.value)
 
 
 def test_lists_and_tensors_are_read():
-    assert check_spikes([[[1, 2]]], caller="here").shape == (1, 1, 2)
-    assert check_spikes(torch.ones(1, 2, 3), caller="here").dtype == np.uint8
+    assert check_spikes([[[1, 2]]]).shape == (1, 1, 2)
+    assert check_spikes(torch.ones(1, 2, 3)).dtype == np.uint8
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_compact_counts_are_not_copied(dtype):
     X = GOOD.astype(dtype)
-    assert check_spikes(X, caller="here") is X
+    assert check_spikes(X) is X
 
 
 def test_regions():
-    assert check_regions([["a", "b"]], 2, caller="here").tolist() == ["a", "b"]
+    assert check_regions([["a", "b"]], 2).tolist() == ["a", "b"]
     with pytest.raises(InvalidInputError, match=r"\(8,\), X has 12 neurons; expected \(12,\). If"):
-        check_regions(["a"] * 8, 12, caller="here")
+        check_regions(["a"] * 8, 12)
     with pytest.raises(InvalidInputError, match="1 missing label.*neuron 1"):
-        check_regions(np.array(["a", None], dtype=object), 2, caller="here")
+        check_regions(np.array(["a", None], dtype=object), 2)
     with pytest.raises(InvalidInputError, match="missing label"):
-        check_regions(["a", " "], 2, caller="here")
+        check_regions(["a", " "], 2)
     with pytest.raises(InvalidInputError, match=r"shape \(2, 2\), X has 2 neurons"):
-        check_regions([["a", "b"], ["c", "d"]], 2, caller="here")
+        check_regions([["a", "b"], ["c", "d"]], 2)
     with pytest.raises(InvalidInputError, match=r"shape \(\), X has 3 neurons"):
-        check_regions("CA1", 3, caller="here")
+        check_regions("CA1", 3)
 
 
 @pytest.mark.parametrize(
@@ -120,12 +120,12 @@ def test_regions():
 def test_a_missing_region_is_never_a_name(container, gap):
     labels = container(["a", gap, "b"])
     with pytest.raises(InvalidInputError, match=r"1 missing label\(s\), the first at neuron 1;"):
-        check_regions(labels, 3, caller="here")
+        check_regions(labels, 3)
 
 
 def test_the_first_missing_region_is_named():
     with pytest.raises(InvalidInputError, match=r"2 missing label\(s\), the first at neuron 0;"):
-        check_regions(["", None], 2, caller="here")
+        check_regions(["", None], 2)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_the_first_missing_region_is_named():
     ],
 )
 def test_any_labels_become_text(labels, text):
-    found = check_regions(labels, 2, caller="here")
+    found = check_regions(labels, 2)
     assert found.dtype.kind == "U"
     assert found.tolist() == text
 
@@ -148,7 +148,7 @@ def test_nested_regions_are_refused():
     ragged = [["a", "b"], ["c"]]
     for nested in (ragged, [np.zeros((2, 2)), np.zeros((2, 3))]):
         with pytest.raises(InvalidInputError, match="nested list.*list of sessions"):
-            check_regions(nested, 2, caller="here")
+            check_regions(nested, 2)
 
 
 class Carrier:
@@ -156,9 +156,7 @@ class Carrier:
 
 
 def resolve(y=None, *, X=GOOD, regions=None, default=None, n_trials=4, n_neurons=3):
-    return resolve_regions(
-        X, y, regions, default, n_trials=n_trials, n_neurons=n_neurons, caller="fit"
-    )
+    return resolve_regions(X, y, regions, default, n_trials=n_trials, n_neurons=n_neurons)
 
 
 def test_where_regions_come_from():
@@ -208,10 +206,10 @@ def test_square_case_takes_text_with_a_warning_and_ignores_numbers():
 
 def test_parameter_checks():
     with pytest.raises(InvalidInputError, match="expected a whole number"):
-        check_positive_int("dim", 2.5, caller="here")
+        check_positive_int("dim", 2.5)
     with pytest.raises(InvalidInputError, match="at least 1"):
-        check_positive_int("dim", 0, caller="here")
+        check_positive_int("dim", 0)
     with pytest.raises(InvalidInputError, match="from 0.0 up to"):
-        check_fraction("dropout", 1.0, caller="here")
+        check_fraction("dropout", 1.0)
     with pytest.raises(InvalidInputError, match="Did you mean 'mean'"):
-        check_choice("pooling", "meen", ["mean", "none"], caller="here")
+        check_choice("pooling", "meen", ["mean", "none"])

@@ -19,7 +19,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
-from ..errors import InvalidInputError
+from ..errors import InvalidInputError, current_call
 from .tasks import Task
 
 __all__ = [
@@ -34,49 +34,49 @@ __all__ = [
 ]
 
 
-def contract(name: str, caller: str) -> ModuleType:
+def contract(name: str) -> ModuleType:
     """Import a module of the benchmark's package."""
     try:
         return importlib.import_module(f"ibl_bwb_eval.{name}")
     except ImportError as error:
         raise ImportError(
-            f"{caller} needs the benchmark's own package ({error}): run `pip install --no-deps "
+            f"{current_call()} needs the benchmark's own package ({error}): run `pip install --no-deps "
             "ibl-bwb-eval torchmetrics lightning-utilities`. Without --no-deps it would replace "
             "your torch, numpy and scikit-learn by the versions it pins."
         ) from error
 
 
-def check_label(out: Path, label: str, *, caller: str) -> None:
+def check_label(out: Path, label: str) -> None:
     """Refuse a label that names no folder, and a folder that holds another submission."""
     if not isinstance(label, str) or label in ("", ".", "..") or Path(label).name != label:
         raise InvalidInputError(
-            f"{caller}: label={label!r}; expected a name without slashes, which a folder gets."
+            f"label={label!r}; expected a name without slashes, which a folder gets."
         )
     if out.exists() and not out.is_dir():
-        raise InvalidInputError(f"{caller}: {out} is a file; choose another folder.")
+        raise InvalidInputError(f"{out} is a file; choose another folder.")
     others = out.iterdir() if out.exists() else []
     for other in others:
         if other.name != label and other.is_dir() and any(other.glob("ts[123]-*")):
             raise InvalidInputError(
-                f"{caller}: {out} holds the submission {other.name!r}, not {label!r}; choose "
+                f"{out} holds the submission {other.name!r}, not {label!r}; choose "
                 "another folder or the same label."
             )
 
 
 def check_written(
-    path: Path, task: Task, session_id: str, ids: np.ndarray, *, settings: str, caller: str
+    path: Path, task: Task, session_id: str, ids: np.ndarray, *, settings: str
 ) -> None:
     """Refuse to go on from a file of another model or of other trials."""
     if read_metadata(path).get("estimator") != settings:
         raise InvalidInputError(
-            f"{caller}: {path} was written with another estimator; choose another folder, or the "
+            f"{path} was written with another estimator; choose another folder, or the "
             "same parameters to go on."
         )
     with safe_open(str(path), framework="np") as file:
         known = file.get_tensor("trial_id" if task.suite == "ts1" else "window_timestamps")
     if not np.array_equal(known, ids):
         raise InvalidInputError(
-            f"{caller}: {path} was written for other test trials of session {session_id!r}; choose "
+            f"{path} was written for other test trials of session {session_id!r}; choose "
             "another folder."
         )
 
@@ -106,11 +106,10 @@ def save_predictions(
     session_id: str,
     seed: int,
     metadata: Mapping[str, object],
-    caller: str,
 ) -> None:
     """Write one file with the benchmark's own writer; it is there whole or not at all."""
     with _staging(out) as staging:
-        writer = contract("predictions", caller).PredictionsWriter(
+        writer = contract("predictions").PredictionsWriter(
             enable=True,
             base_path=staging,
             task=task.id,

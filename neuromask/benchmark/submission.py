@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -18,7 +17,7 @@ from sklearn.base import clone
 from .. import __version__
 from ..decoder import MtMDecoder
 from ..decoding.pretrained import is_fitted
-from ..errors import InvalidInputError, NeuromaskWarning
+from ..errors import InvalidInputError, public, warn
 from ..evaluation import task_scheme
 from ..metrics import RATE_FLOOR
 from ..pretrainer import MtMPretrainer, check_parameters
@@ -62,6 +61,7 @@ INCIDENTAL = ("device", "random_state", "verbose", "warm_start")
 MIN_SEEDS = 3  # of a submission to the leaderboard
 
 
+@public
 def write_submission(
     sessions: Any,
     out: str | os.PathLike,
@@ -122,17 +122,16 @@ def write_submission(
     ...     nm.load_npz("movement.npz"), "predictions", label="MtM", tasks=["wheel_speed"]
     ... )  # doctest: +SKIP
     """
-    caller = "write_submission"
-    protocol = contract("protocol", caller)
-    contract("predictions", caller)  # before any work, not after it
-    chosen = check_tasks(tasks, caller=caller)
-    template = _check_estimator(estimator, caller)
+    protocol = contract("protocol")
+    contract("predictions")  # before any work, not after it
+    chosen = check_tasks(tasks)
+    template = _check_estimator(estimator)
     seeds = list(protocol.EVAL_SEEDS) if seeds is None else [int(seed) for seed in seeds]
     if not seeds:
-        raise InvalidInputError(f"{caller}: no seeds; expected some, {protocol.EVAL_SEEDS}.")
-    prepared = prepare(sessions, chosen, fitting=True, caller=caller)
+        raise InvalidInputError(f"no seeds; expected some, {protocol.EVAL_SEEDS}.")
+    prepared = prepare(sessions, chosen, fitting=True)
     out = Path(out).absolute()
-    check_label(out, label, caller=caller)
+    check_label(out, label)
     settings = _settings(template)
     plan = []
     for session in prepared:
@@ -141,15 +140,13 @@ def write_submission(
             for task in chosen:
                 path = place(out, label, task, session.session_id, seed)
                 if path.exists():
-                    ids = identifiers(task, session.test, where=caller)
-                    check_written(
-                        path, task, session.session_id, ids, settings=settings, caller=caller
-                    )
+                    ids = identifiers(task, session.test, where=f"session {session.session_id!r}")
+                    check_written(path, task, session.session_id, ids, settings=settings)
                 else:
                     missing.append(task)
             if missing:
                 plan.append((session, seed, missing))
-    _note_unofficial([p.session_id for p in prepared], seeds, protocol, caller)
+    _note_unofficial([p.session_id for p in prepared], seeds, protocol)
     tell = (lambda _: None) if progress is None else progress
     for session, seed, missing in plan:
         tell(f"{session.session_id}, seed {seed}: fitting")
@@ -158,7 +155,7 @@ def write_submission(
             tell(f"{session.session_id}, seed {seed}: {task.name}")
             save_predictions(
                 out,
-                _predict(task, pre, session, seed, caller),
+                _predict(task, pre, session, seed),
                 label=label,
                 task=task,
                 session_id=session.session_id,
@@ -168,11 +165,11 @@ def write_submission(
                     "neuromask_version": __version__,
                     "estimator": settings,
                 },
-                caller=caller,
             )
     return out / label
 
 
+@public
 def write_ground_truth(
     sessions: Any, out: str | os.PathLike, *, tasks: str | Sequence[str]
 ) -> Path:
@@ -211,12 +208,11 @@ def write_ground_truth(
     ...     [str(p.relative_to(written)) for p in written.rglob("*.safetensors")]
     ['ts1-choice/monday/ground_truth.safetensors']
     """
-    caller = "write_ground_truth"
-    chosen = check_tasks(tasks, caller=caller)
+    chosen = check_tasks(tasks)
     out = Path(out).absolute()
     files = {}
-    for session in prepare(sessions, chosen, fitting=False, caller=caller):
-        where = f"{caller}: session {session.session_id!r}"
+    for session in prepare(sessions, chosen, fitting=False):
+        where = f"session {session.session_id!r}"
         for task in chosen:
             path = out / task.id / session.session_id / "ground_truth.safetensors"
             truth = ground_truth(task, session.test, where=where)
@@ -231,6 +227,7 @@ def write_ground_truth(
     return out
 
 
+@public
 def score_submission(
     predictions: str | os.PathLike, ground_truth: str | os.PathLike
 ) -> pd.DataFrame:
@@ -261,9 +258,8 @@ def score_submission(
     NeuromaskWarning
         If some predictions have no truth.
     """
-    caller = "score_submission"
-    specs = contract("tasks", caller)
-    scorers = {suite: contract(f"scoring.{suite}", caller) for suite in ("ts1", "ts2")}
+    specs = contract("tasks")
+    scorers = {suite: contract(f"scoring.{suite}") for suite in ("ts1", "ts2")}
     rows, unknown = [], []
     for path in sorted(Path(predictions).rglob("seed_*.safetensors")):
         found = read_metadata(path)
@@ -282,7 +278,7 @@ def score_submission(
             )
         except (ValueError, RuntimeError, KeyError, IndexError) as error:
             raise InvalidInputError(
-                f"{caller}: {path} does not fit {truth}: {error}. Write both from the same session."
+                f"{path} does not fit {truth}: {error}. Write both from the same session."
             ) from error
         spec = getattr(specs, f"get_{task.suite}_readout_spec")(task.name)
         rows += [
@@ -301,49 +297,37 @@ def score_submission(
     if not rows:
         why = f"the truth of {missing} is not in {ground_truth}" if missing else "there are none"
         raise InvalidInputError(
-            f"{caller}: no predictions to score under {predictions}: {why}. Give folders of "
+            f"no predictions to score under {predictions}: {why}. Give folders of "
             "write_submission and write_ground_truth."
         )
     if missing:
-        warnings.warn(
-            f"{caller}: not scored, since {ground_truth} does not hold the truth: {missing}.",
-            NeuromaskWarning,
-            stacklevel=2,
-        )
+        warn(f"not scored, since {ground_truth} does not hold the truth: {missing}.")
     return pd.DataFrame(rows)
 
 
-def _check_estimator(estimator: MtMPretrainer | None, caller: str) -> MtMPretrainer:
+def _check_estimator(estimator: MtMPretrainer | None) -> MtMPretrainer:
     template = MtMPretrainer() if estimator is None else estimator
     if not isinstance(template, MtMPretrainer):
         raise InvalidInputError(
-            f"{caller}: estimator is a {type(template).__name__}; expected an MtMPretrainer, fitted "
-            "or not."
+            f"estimator is a {type(template).__name__}; expected an MtMPretrainer, fitted or not."
         )
     if template.rebin is not None and not np.isclose(template.rebin, BIN_WIDTH):
         raise InvalidInputError(
-            f"{caller}: estimator has rebin={template.rebin:g}; the protocol scores bins of "
-            f"{BIN_WIDTH:g} s."
+            f"estimator has rebin={template.rebin:g}; the protocol scores bins of {BIN_WIDTH:g} s."
         )
     if not is_fitted(template):
-        check_parameters(template, caller=caller)
+        check_parameters(template)
     return template
 
 
-def _note_unofficial(
-    names: Sequence[str], seeds: Sequence[int], protocol: ModuleType, caller: str
-) -> None:
+def _note_unofficial(names: Sequence[str], seeds: Sequence[int], protocol: ModuleType) -> None:
     official = set(protocol.EVAL_RECORDING_IDS.read_text().split())
     others = [name for name in names if name not in official]
     reasons = [f"{others} are not among its {len(official)} recordings"] if others else []
     if len(set(seeds)) < MIN_SEEDS:
         reasons.append(f"it asks for at least {MIN_SEEDS} seeds")
     if reasons:
-        warnings.warn(
-            f"{caller}: good for scoring yourself, not for the leaderboard: {'; '.join(reasons)}.",
-            NeuromaskWarning,
-            stacklevel=3,
-        )
+        warn(f"good for scoring yourself, not for the leaderboard: {'; '.join(reasons)}.")
 
 
 def _settings(estimator: MtMPretrainer) -> str:
@@ -366,15 +350,15 @@ def _fitted(template: MtMPretrainer, session: Prepared, seed: int) -> MtMPretrai
 
 
 def _predict(
-    task: Task, pre: MtMPretrainer, session: Prepared, seed: int, caller: str
+    task: Task, pre: MtMPretrainer, session: Prepared, seed: int
 ) -> dict[str, torch.Tensor]:
     """Return the tensors of one file."""
-    test, where = session.test, f"{caller}: session {session.session_id!r}"
+    test, where = session.test, f"session {session.session_id!r}"
     ids = torch.from_numpy(identifiers(task, test, where=where))
     if task.suite == "ts2":
         names = neuron_ids(test, where=where)
         names = names[held_out_neurons(test)] if task.name == "co_smoothing" else names
-        encode = contract("entity_ids", caller).encode_entity_ids
+        encode = contract("entity_ids").encode_entity_ids
         return {
             "predictions": torch.from_numpy(_log_rates(task, pre, test)),
             "window_timestamps": ids,

@@ -107,7 +107,7 @@ class Prepared:
     test: Session
 
 
-def check_tasks(names: str | Sequence[str], *, caller: str) -> tuple[Task, ...]:
+def check_tasks(names: str | Sequence[str]) -> tuple[Task, ...]:
     """Return the named tasks.
 
     Raises
@@ -117,18 +117,17 @@ def check_tasks(names: str | Sequence[str], *, caller: str) -> tuple[Task, ...]:
     """
     given = [names] if isinstance(names, str) else list(names)
     if not given:
-        raise InvalidInputError(f"{caller}: no tasks; expected some of {list(TASKS)}.")
+        raise InvalidInputError(f"no tasks; expected some of {list(TASKS)}.")
     for name in given:
         if name in NOT_SERVED:
             raise InvalidInputError(
-                f"{caller}: task {name!r} is not served: {NOT_SERVED[name]}. Expected some of "
-                f"{list(TASKS)}."
+                f"task {name!r} is not served: {NOT_SERVED[name]}. Expected some of {list(TASKS)}."
             )
-        check_choice("tasks", name, list(TASKS), caller=caller)
+        check_choice("tasks", name, list(TASKS))
     return tuple(TASKS[name] for name in dict.fromkeys(given))
 
 
-def prepare(X: Any, tasks: Sequence[Task], *, fitting: bool, caller: str) -> list[Prepared]:
+def prepare(X: Any, tasks: Sequence[Task], *, fitting: bool) -> list[Prepared]:
     """Check sessions against the protocol and split their trials.
 
     Parameters
@@ -140,8 +139,6 @@ def prepare(X: Any, tasks: Sequence[Task], *, fitting: bool, caller: str) -> lis
     fitting : bool
         Whether a model is to be fitted, for which there must be training trials; test trials are
         needed always, and their truth only where nothing is fitted.
-    caller : str
-        Public function named in errors.
 
     Raises
     ------
@@ -153,10 +150,10 @@ def prepare(X: Any, tasks: Sequence[Task], *, fitting: bool, caller: str) -> lis
     for session in sessions:
         if not isinstance(session, Session):
             raise InvalidInputError(
-                f"{caller}: given a {type(session).__name__}; expected a neuromask.Session with "
+                f"given a {type(session).__name__}; expected a neuromask.Session with "
                 "trials['split'], or a list of them."
             )
-        where = f"{caller}: session {session.session_id!r}"
+        where = f"session {session.session_id!r}"
         _check_window(session, where)
         parts = _split(session, where, fitting)
         for task in tasks:
@@ -175,8 +172,7 @@ def prepare(X: Any, tasks: Sequence[Task], *, fitting: bool, caller: str) -> lis
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise InvalidInputError(
-            f"{caller}: several sessions are named {twice}; expected one of each, with all of its "
-            "trials."
+            f"several sessions are named {twice}; expected one of each, with all of its trials."
         )
     return prepared
 

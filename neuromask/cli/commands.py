@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import InvalidInputError, NeuromaskWarning
+from ..errors import InvalidInputError, NeuromaskWarning, calling, current_call
 from .arguments import build_parser, print_error
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = build_parser().parse_args(arguments)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), calling(options.command):
             warnings.simplefilter("always", NeuromaskWarning)
             warnings.showwarning = lambda message, *_: print(f"note: {message}", file=sys.stderr)
             run = {
@@ -72,8 +72,8 @@ def _demo(options: argparse.Namespace) -> None:
     from ..evaluation import evaluate
     from ..pretrainer import MtMPretrainer
 
-    _check_new(options.out, "--out", caller="demo", overwrite=options.overwrite)
-    plots.need_matplotlib("demo")
+    _check_new(options.out, "--out", overwrite=options.overwrite)
+    plots.need_matplotlib()
     if options.trials < 20:
         raise InvalidInputError(f"demo: --trials {options.trials}; expected at least 20.")
     session = simulate(options.trials, n_neurons=options.neurons, random_state=0)
@@ -142,10 +142,10 @@ def _pretrain(options: argparse.Namespace) -> None:
     from .._checks import check_fraction
     from ..pretrainer import MtMPretrainer
 
-    _check_new(options.out, "--out", caller="pretrain")
-    check_fraction("--test-fraction", options.test_fraction, caller="pretrain")
+    _check_new(options.out, "--out")
+    check_fraction("--test-fraction", options.test_fraction)
     sessions = _read(options.files)
-    splits = [_split(s, options.test_fraction, caller="pretrain") for s in sessions]
+    splits = [_split(s, options.test_fraction) for s in sessions]
     pre = MtMPretrainer(
         max_epochs=options.epochs,
         random_state=options.random_state,
@@ -171,18 +171,18 @@ def _evaluate(options: argparse.Namespace) -> None:
     from ..pretrainer import load
 
     if options.csv is not None:
-        _check_new(options.csv, "--csv", caller="evaluate")
+        _check_new(options.csv, "--csv")
     if options.tasks is not None:
         for task in options.tasks:
-            check_choice("--tasks", task, TASKS, caller="evaluate")
+            check_choice("--tasks", task, TASKS)
     pre = load(options.model)
     sessions = _read(options.files)
     if options.test_fraction is not None:
-        check_fraction("--test-fraction", options.test_fraction, caller="evaluate")
-        splits = [_split(s, options.test_fraction, caller="evaluate") for s in sessions]
+        check_fraction("--test-fraction", options.test_fraction)
+        splits = [_split(s, options.test_fraction) for s in sessions]
         if not all(len(test) for _, test in splits):
             raise InvalidInputError(
-                f"evaluate: --test-fraction {options.test_fraction} holds out no trial; expected "
+                f"--test-fraction {options.test_fraction} holds out no trial; expected "
                 "the fraction that pretrain was given."
             )
         sessions = [session[test] for session, (_, test) in zip(sessions, splits, strict=True)]
@@ -201,8 +201,8 @@ def _compare(options: argparse.Namespace) -> None:
     from ..comparison import VARIANTS, compare, contrast
     from ..pretrainer import MtMPretrainer
 
-    _check_new(options.out, "--out", caller="compare")
-    plots.need_matplotlib("compare")
+    _check_new(options.out, "--out")
+    plots.need_matplotlib()
     matplotlib.use("agg")
     names = options.variants or list(VARIANTS)
     table = compare(
@@ -255,13 +255,13 @@ def _read(files: Sequence[str]) -> list[Session]:
     return [load_npz(path) for path in files]
 
 
-def _split(session: Session, fraction: float, *, caller: str) -> tuple[np.ndarray, np.ndarray]:
+def _split(session: Session, fraction: float) -> tuple[np.ndarray, np.ndarray]:
     """Give training and test trials, the same ones for the same number of trials."""
     order = np.random.default_rng(0).permutation(len(session))
     n_test = round(fraction * len(session))
     if n_test == len(session):
         raise InvalidInputError(
-            f"{caller}: --test-fraction {fraction} leaves none of the {n_test} trials of session "
+            f"--test-fraction {fraction} leaves none of the {n_test} trials of session "
             f"{session.session_id!r} to fit; expected less."
         )
     return np.sort(order[n_test:]), np.sort(order[:n_test])
@@ -289,15 +289,13 @@ def _print_scores(tables: dict[str, pd.DataFrame], title: str) -> None:
     Console(width=100).print(shown)
 
 
-def _check_new(path: Path, option: str, *, caller: str, overwrite: bool = False) -> None:
+def _check_new(path: Path, option: str, *, overwrite: bool = False) -> None:
     """Refuse, before any work, a place where the results could not be written."""
     if overwrite and path.is_dir():
         return
     if path.exists():
-        cure = " or pass --overwrite" if caller == "demo" and path.is_dir() else ""
-        raise InvalidInputError(f"{caller}: {path} exists; choose another {option}{cure}.")
+        cure = " or pass --overwrite" if current_call() == "demo" and path.is_dir() else ""
+        raise InvalidInputError(f"{path} exists; choose another {option}{cure}.")
     parent = next(p for p in path.absolute().parents if p.exists())
     if not parent.is_dir() or not os.access(parent, os.W_OK):
-        raise InvalidInputError(
-            f"{caller}: {parent} cannot be written to; choose another {option}."
-        )
+        raise InvalidInputError(f"{parent} cannot be written to; choose another {option}.")

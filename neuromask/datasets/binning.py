@@ -15,7 +15,7 @@ __all__ = ["bin_edges", "bin_spikes", "sample_signal"]
 SAMPLING_INTERVALS = 2.0
 
 
-def bin_edges(window: Any, bin_width: Any, *, caller: str) -> np.ndarray:
+def bin_edges(window: Any, bin_width: Any) -> np.ndarray:
     """Give the edges of bins relative to an event, in seconds (bins + 1,)."""
     try:
         start, stop = (float(edge) for edge in window)
@@ -24,18 +24,18 @@ def bin_edges(window: Any, bin_width: Any, *, caller: str) -> np.ndarray:
         start = stop = width = np.nan
     if not (np.isfinite([start, stop]).all() and start < stop):
         raise InvalidInputError(
-            f"{caller}: window={window!r}; expected (start, stop) in seconds from the event, such as "
+            f"window={window!r}; expected (start, stop) in seconds from the event, such as "
             "(-0.5, 1.5)."
         )
     if not (np.isfinite(width) and 0 < width <= stop - start):
         raise InvalidInputError(
-            f"{caller}: bin_width={bin_width!r}; expected seconds, more than 0 and no more than the "
+            f"bin_width={bin_width!r}; expected seconds, more than 0 and no more than the "
             f"window's {stop - start:g}."
         )
     n_bins = round((stop - start) / width)
     if not np.isclose(n_bins * width, stop - start, rtol=1e-6):
         raise InvalidInputError(
-            f"{caller}: bins of {width:g} s do not fill the window from {start:g} to {stop:g} s; "
+            f"bins of {width:g} s do not fill the window from {start:g} to {stop:g} s; "
             f"expected a whole number of bins, such as up to {start + n_bins * width:g} s."
         )
     return np.linspace(start, stop, n_bins + 1)

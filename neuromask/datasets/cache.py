@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..errors import InvalidInputError, NeuromaskWarning
+from ..errors import InvalidInputError, warn
 from ..session import Session
 from .npz import load_npz
 
@@ -58,11 +57,7 @@ def cached(
         try:
             return load_npz(path)
         except InvalidInputError as error:
-            warnings.warn(
-                f"A cached session is damaged and is made again. {error}",
-                NeuromaskWarning,
-                stacklevel=4,
-            )
+            warn(f"A cached session is damaged and is made again. {error}")
     session = make()
     folder.mkdir(parents=True, exist_ok=True)
     session.save(path, overwrite=True)  # whole or not at all

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InvalidInputError, suggest
+from ..errors import InvalidInputError, public, suggest
 from ..session import FORMAT_VERSION, Session
 
 __all__ = ["load_npz"]
@@ -20,6 +20,7 @@ STEINMETZ_BIN_WIDTH = 0.01
 STEINMETZ_TRIALS = ("contrast_left", "contrast_right", "feedback")
 
 
+@public
 def load_npz(path: str | os.PathLike) -> Session:
     """Read a session from a file of :meth:`Session.save` or of the Steinmetz layout.
 
@@ -43,10 +44,10 @@ def load_npz(path: str | os.PathLike) -> Session:
     path = Path(path)
     if not path.is_file():
         near = suggest(path.name, [p.name for p in path.parent.glob("*.npz")])
-        raise InvalidInputError(f"load_npz: there is no file {path}.{near}")
+        raise InvalidInputError(f"there is no file {path}.{near}")
     if not zipfile.is_zipfile(path):
         raise InvalidInputError(
-            f"load_npz: {path} cannot be read, as it is not an .npz file or lacks its end; "
+            f"{path} cannot be read, as it is not an .npz file or lacks its end; "
             "expected a file of Session.save or numpy.savez. Copy or make the file again."
         )
     try:
@@ -55,7 +56,7 @@ def load_npz(path: str | os.PathLike) -> Session:
             arrays = {key: file[key] for key in file.files}
     except Exception as error:  # damage shows in the zip, zlib, a header or its text alike
         raise InvalidInputError(
-            f"load_npz: {path} cannot be read ({type(error).__name__}: {error}); expected an .npz "
+            f"{path} cannot be read ({type(error).__name__}: {error}); expected an .npz "
             "file without pickled objects. Copy or make the file again."
         ) from error
     header = _header(arrays)
@@ -85,7 +86,7 @@ def _unknown_layout(arrays: dict[str, np.ndarray], path: Path) -> InvalidInputEr
 def _own_layout(arrays: dict[str, np.ndarray], header: dict[str, Any], path: Path) -> Session:
     if header["version"] > FORMAT_VERSION:
         raise InvalidInputError(
-            f"load_npz: {path} has format version {header['version']}; this neuromask reads up to "
+            f"{path} has format version {header['version']}; this neuromask reads up to "
             f"{FORMAT_VERSION}. Upgrade neuromask."
         )
     parts: dict[str, dict[str, np.ndarray]] = {"neurons": {}, "trials": {}, "signals": {}}
@@ -130,4 +131,4 @@ def _session(path: Path, counts: np.ndarray, **fields: Any) -> Session:
     try:
         return Session(counts, **fields)
     except InvalidInputError as error:
-        raise InvalidInputError(f"load_npz: {path}: {error}") from error
+        raise InvalidInputError(f"{path}: {error.reason}") from error

@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from .._checks import check_fraction, check_positive_int
 from .._random import random_streams
-from ..errors import InvalidInputError
+from ..errors import InvalidInputError, public
 from ..session import Session
 
 __all__ = ["simulate"]
@@ -17,6 +17,7 @@ __all__ = ["simulate"]
 RATE_RANGE = (0.5, 30.0)  # Hz, of neurons' mean rates
 
 
+@public
 def simulate(
     n_trials: int = 400,
     *,
@@ -95,7 +96,7 @@ def simulate(
         ("mean_rate", mean_rate, *RATE_RANGE),
         ("bin_width", bin_width, 1e-4, 1),
     ):
-        check_fraction(name, value, caller="simulate", low=low, high=high)
+        check_fraction(name, value, low=low, high=high)
     rng = random_streams(random_state).numpy("init")
     n_regions = len(regions)
     # One animal's couplings hold for all, which is what pretraining on many can learn.
@@ -161,19 +162,18 @@ def _check_parameters(
         ("n_latents", n_latents, 1),
         ("delay", delay, 0),
     ):
-        check_positive_int(name, value, caller="simulate", minimum=minimum)
-    check_fraction("private", private, caller="simulate")
+        check_positive_int(name, value, minimum=minimum)
+    check_fraction("private", private)
     # Below half a bin the kernel is a single bin, whatever its width.
-    check_fraction("timescale", timescale, caller="simulate", low=0.5, high=1000)
+    check_fraction("timescale", timescale, low=0.5, high=1000)
     names = [regions] if isinstance(regions, str) else list(regions)
     if isinstance(regions, str) or not names or not all(isinstance(n, str) and n for n in names):
         raise InvalidInputError(
-            f"simulate: regions={regions!r}; expected a sequence of names. Write "
-            'regions=("VISp", "CA1").'
+            f'regions={regions!r}; expected a sequence of names. Write regions=("VISp", "CA1").'
         )
     if len(set(names)) < len(names) or n_neurons < len(names):
         raise InvalidInputError(
-            f"simulate: regions={names!r} for {n_neurons} neurons; expected different names and "
+            f"regions={names!r} for {n_neurons} neurons; expected different names and "
             "at least one neuron in each."
         )
 

@@ -10,18 +10,18 @@ import pandas as pd
 
 from .._checks import check_fraction
 from .._tables import read_table
-from ..errors import InvalidInputError
+from ..errors import InvalidInputError, public
 from ..session import Session
 from .binning import bin_edges, bin_spikes, sample_signal
 from .report import Report
 
 __all__ = ["NOT_LISTED", "from_spike_times"]
 
-CALLER = "from_spike_times"
 #: Why clusters are left out that a table of neurons does not have, in the report.
 NOT_LISTED = "not in the table of neurons"
 
 
+@public
 def from_spike_times(
     times: Any,
     clusters: Any = None,
@@ -99,8 +99,8 @@ def from_spike_times(
     >>> from_spike_times(times, clusters, regions, np.arange(5, 95, 3.0)).shape
     (30, 100, 8)
     """
-    edges = bin_edges(window, bin_width, caller=CALLER)
-    check_fraction("min_rate", min_rate, caller=CALLER, low=0.0, high=1e6)
+    edges = bin_edges(window, bin_width)
+    check_fraction("min_rate", min_rate, low=0.0, high=1e6)
     times, clusters = _read_spikes(times, clusters)
     events = _read_events(events)
     first, last = _read_recording(recording, times)
@@ -114,7 +114,7 @@ def from_spike_times(
     counts = bin_spikes(times, clusters, table.index.to_numpy(), events, edges)
     if not counts.any():
         raise InvalidInputError(
-            f"{CALLER}: no spike lies in any of the {len(events)} trials, which cover "
+            f"no spike lies in any of the {len(events)} trials, which cover "
             f"{events.min() + edges[0]:g} to {events.max() + edges[-1]:g} s; spikes cover "
             f"{times[0]:g} to {times[-1]:g} s. Give both in seconds of the same clock."
         )
@@ -150,7 +150,7 @@ def _read_spikes(times: Any, clusters: Any) -> tuple[np.ndarray, np.ndarray]:
     if trains is not None:
         if clusters is not None:
             raise InvalidInputError(
-                f"{CALLER}: times holds one array for each of {len(trains)} clusters; expected "
+                f"times holds one array for each of {len(trains)} clusters; expected "
                 "clusters=None beside it. Give clusters only with one array of all spikes."
             )
         for name, train in trains.items():
@@ -161,26 +161,24 @@ def _read_spikes(times: Any, clusters: Any) -> tuple[np.ndarray, np.ndarray]:
         times, clusters = times[order], clusters[order]
     elif clusters is None:
         raise InvalidInputError(
-            f"{CALLER}: clusters is missing; expected the cluster of each spike, or times as a mapping "
+            "clusters is missing; expected the cluster of each spike, or times as a mapping "
             "from cluster to its spike times."
         )
     else:
         times, clusters = np.asarray(times), np.asarray(clusters)
         if times.shape != clusters.shape or times.ndim != 1:
             raise InvalidInputError(
-                f"{CALLER}: times has shape {times.shape}, clusters {clusters.shape}; expected one time and "
+                f"times has shape {times.shape}, clusters {clusters.shape}; expected one time and "
                 "one cluster a spike."
             )
         if clusters.dtype.kind not in "iuUOT":
             raise InvalidInputError(
-                f"{CALLER}: clusters holds {clusters.dtype} values; expected whole numbers or text. "
+                f"clusters holds {clusters.dtype} values; expected whole numbers or text. "
                 "Use clusters.astype(int)."
             )
         _check_times(times, "times")
     if not len(times):
-        raise InvalidInputError(
-            f"{CALLER}: there is no spike; expected one or more. Check the file."
-        )
+        raise InvalidInputError("there is no spike; expected one or more. Check the file.")
     return times, clusters
 
 
@@ -197,7 +195,7 @@ def _check_times(times: np.ndarray, name: str) -> None:
     if times.ndim != 1 or (len(times) and times.dtype.kind != "f"):
         given = f"{times.dtype} values of shape {times.shape}"
         raise InvalidInputError(
-            f"{CALLER}: {name} holds {given}; expected one time a spike, in seconds as floats. "
+            f"{name} holds {given}; expected one time a spike, in seconds as floats. "
             "Divide samples by the sampling rate, as in samples / 30_000."
         )
     if not len(times):
@@ -206,16 +204,16 @@ def _check_times(times: np.ndarray, name: str) -> None:
     if not (times[1:] >= times[:-1]).all() or not np.isfinite(times[[0, -1]]).all():
         if not np.isfinite(times).all():
             raise InvalidInputError(
-                f"{CALLER}: {name} holds {int((~np.isfinite(times)).sum())} NaN or infinite values; "
+                f"{name} holds {int((~np.isfinite(times)).sum())} NaN or infinite values; "
                 "expected seconds. Leave these spikes out."
             )
         raise InvalidInputError(
-            f"{CALLER}: {name} is not ascending, first at spike {int(np.argmax(np.diff(times) < 0)) + 1}. "
+            f"{name} is not ascending, first at spike {int(np.argmax(np.diff(times) < 0)) + 1}. "
             "Sort times and clusters together: order = np.argsort(times, kind='stable')."
         )
     if times[0] < 0:
         raise InvalidInputError(
-            f"{CALLER}: {name} starts at {times[0]:g} s; expected seconds from the start of the "
+            f"{name} starts at {times[0]:g} s; expected seconds from the start of the "
             "recording, 0 or more. Shift spikes, events and signals together."
         )
 
@@ -223,7 +221,7 @@ def _check_times(times: np.ndarray, name: str) -> None:
 def _read_events(events: Any) -> np.ndarray:
     if events is None:
         raise InvalidInputError(
-            f"{CALLER}: events is missing; expected the time of each trial's event in seconds."
+            "events is missing; expected the time of each trial's event in seconds."
         )
     try:
         events = np.asarray(events, dtype=float)
@@ -231,12 +229,12 @@ def _read_events(events: Any) -> np.ndarray:
         events = np.zeros((0, 0))
     if events.ndim != 1 or not len(events):
         raise InvalidInputError(
-            f"{CALLER}: events has shape {events.shape}; expected one time a trial, in seconds."
+            f"events has shape {events.shape}; expected one time a trial, in seconds."
         )
     lacking = np.flatnonzero(~np.isfinite(events))
     if len(lacking):
         raise InvalidInputError(
-            f"{CALLER}: {len(lacking)} of {len(events)} events have no time, the first is event "
+            f"{len(lacking)} of {len(events)} events have no time, the first is event "
             f"{lacking[0]}; expected seconds. Leave these trials out of events and trials."
         )
     return events
@@ -250,9 +248,7 @@ def _read_recording(recording: Any, times: np.ndarray) -> tuple[float, float]:
     except (TypeError, ValueError):
         first = last = np.nan
     if not first < last:
-        raise InvalidInputError(
-            f"{CALLER}: recording={recording!r}; expected (start, stop) in seconds."
-        )
+        raise InvalidInputError(f"recording={recording!r}; expected (start, stop) in seconds.")
     return first, last
 
 
@@ -261,7 +257,7 @@ def _check_windows(events: np.ndarray, edges: np.ndarray, first: float, last: fl
     if len(outside):
         event = events[outside[0]]
         raise InvalidInputError(
-            f"{CALLER}: {len(outside)} of {len(events)} trials reach beyond the recording, {first:g} "
+            f"{len(outside)} of {len(events)} trials reach beyond the recording, {first:g} "
             f"to {last:g} s; the first is event {outside[0]}, whose trial covers "
             f"{event + edges[0]:g} to {event + edges[-1]:g} s. Leave these events out, or give "
             "recording=(start, stop) if it was longer than its spikes."
@@ -276,14 +272,14 @@ def _neurons_table(
         table = pd.DataFrame(index=found.index)
     elif not isinstance(neurons, pd.DataFrame) or neurons.index.has_duplicates:
         raise InvalidInputError(
-            f"{CALLER}: neurons is no DataFrame with a row for each cluster; expected one, indexed by "
+            "neurons is no DataFrame with a row for each cluster; expected one, indexed by "
             "cluster. Use neurons.set_index(...) with the column of clusters."
         )
     else:
         table = neurons.sort_index()
         if not table.index.isin(found.index).any():
             raise InvalidInputError(
-                f"{CALLER}: no cluster of the spikes ({_some(found.index)}) is in the index of neurons "
+                f"no cluster of the spikes ({_some(found.index)}) is in the index of neurons "
                 f"({_some(table.index)}). Use neurons.set_index(...) with the column of clusters."
             )
     table["firing_rate"] = found.reindex(table.index, fill_value=0) / max(seconds, 1e-12)
@@ -297,7 +293,7 @@ def _regions_of(ids: pd.Index, regions: Any) -> np.ndarray:
         lacking = [i for i in ids if i not in regions]
         if lacking:
             raise InvalidInputError(
-                f"{CALLER}: regions has no entry for {len(lacking)} of {len(ids)} clusters: "
+                f"regions has no entry for {len(lacking)} of {len(ids)} clusters: "
                 f"{_some(lacking)}. Give theirs, or leave the clusters out of neurons."
             )
         return np.array([regions[i] for i in ids], dtype=object)
@@ -308,7 +304,7 @@ def _regions_of(ids: pd.Index, regions: Any) -> np.ndarray:
     if names.ndim == 1 and numbered:
         return names[ids]
     raise InvalidInputError(
-        f"{CALLER}: regions has shape {names.shape} for {len(ids)} clusters ({_some(ids)}); expected one "
+        f"regions has shape {names.shape} for {len(ids)} clusters ({_some(ids)}); expected one "
         "for each, or a mapping from cluster to region."
     )
 
@@ -323,7 +319,7 @@ def _choose_neurons(table: pd.DataFrame, min_rate: float, report: Report) -> pd.
         table = table[keep]
     if not len(table):
         raise InvalidInputError(
-            f"{CALLER}: no neuron is left; expected at least one that fires {min_rate:g} spikes/s. "
+            f"no neuron is left; expected at least one that fires {min_rate:g} spikes/s. "
             "Lower min_rate."
         )
     return table
@@ -334,11 +330,11 @@ def _read_signal(name: str, signal: Any, at: np.ndarray, bin_width: float) -> np
         times, values = (np.asarray(part, dtype=float) for part in signal)
     except (TypeError, ValueError):
         raise InvalidInputError(
-            f"{CALLER}: signal {name!r} is no pair of times and values; expected two arrays of numbers."
+            f"signal {name!r} is no pair of times and values; expected two arrays of numbers."
         ) from None
     if times.ndim != 1 or values.ndim not in (1, 2) or len(times) != len(values):
         raise InvalidInputError(
-            f"{CALLER}: signal {name!r} has times of shape {times.shape} and values of shape "
+            f"signal {name!r} has times of shape {times.shape} and values of shape "
             f"{values.shape}; expected (samples,) and (samples,) or (samples, variables)."
         )
     if (
@@ -346,7 +342,7 @@ def _read_signal(name: str, signal: Any, at: np.ndarray, bin_width: float) -> np
         or not np.isfinite(times[[0, -1]] if len(times) else 0).all()
     ):
         raise InvalidInputError(
-            f"{CALLER}: the times of signal {name!r} are not ascending numbers; expected seconds. Sort "
+            f"the times of signal {name!r} are not ascending numbers; expected seconds. Sort "
             "times and values together."
         )
     return sample_signal(times, values, at, bin_width)

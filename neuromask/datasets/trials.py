@@ -12,7 +12,7 @@ __all__ = ["filter_trials", "trials_within"]
 
 
 def filter_trials(
-    trials: pd.DataFrame, rules: dict[str, np.ndarray], report: Report, *, caller: str
+    trials: pd.DataFrame, rules: dict[str, np.ndarray], report: Report
 ) -> pd.DataFrame:
     """Keep the trials that pass every rule, one rule after the other, and report what each drops.
 
@@ -24,8 +24,6 @@ def filter_trials(
         Why a trial is dropped, and which ones are kept.
     report : Report
         Gets a row a rule that drops any.
-    caller : str
-        Name put in front of errors.
 
     Raises
     ------
@@ -37,7 +35,7 @@ def filter_trials(
     >>> import pandas as pd
     >>> trials, report = pd.DataFrame({"choice": [1, 0, -1]}), Report()
     >>> rules = {"no choice": (trials["choice"] != 0).to_numpy()}
-    >>> filter_trials(trials, rules, report, caller="example")["choice"].tolist()
+    >>> filter_trials(trials, rules, report)["choice"].tolist()
     [1, -1]
     """
     kept = np.ones(len(trials), bool)
@@ -47,7 +45,7 @@ def filter_trials(
         kept = after
     if not kept.any():
         raise InvalidInputError(
-            f"{caller}: none of {len(trials)} trials is left. Dropped, one rule after the other: "
+            f"none of {len(trials)} trials is left. Dropped, one rule after the other: "
             f"{report.summary('trials')}. Choose another event or window, or fewer rules."
         )
     return trials[kept].reset_index(drop=True)

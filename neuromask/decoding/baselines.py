@@ -15,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from .._checks import check_choice
+from ..errors import public
 
 __all__ = [
     "DECODING_TASKS",
@@ -30,6 +31,7 @@ STRENGTHS = tuple(np.logspace(-4, 2, 7).tolist())
 RANKS = (1, 2, 5, 10)
 
 
+@public
 def decoding_baselines(task: str, *, per_bin: bool = False) -> dict[str, BaseEstimator]:
     """Give the decoders that a laboratory would reach for first, unfitted.
 
@@ -51,7 +53,7 @@ def decoding_baselines(task: str, *, per_bin: bool = False) -> dict[str, BaseEst
     >>> list(decoding_baselines("classification"))
     ['trial mean', 'three windows', 'smoothed counts', 'reduced rank']
     """
-    check_choice("task", task, DECODING_TASKS, caller="decoding_baselines")
+    check_choice("task", task, DECODING_TASKS)
     if per_bin and task == "regression":
         model = make_pipeline(StandardScaler(), RidgeCV(alphas=[10.0**k for k in range(-1, 6)]))
         return {

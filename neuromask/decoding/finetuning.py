@@ -276,7 +276,7 @@ def finetune_readout(
 
 
 def split_for_validation(
-    target: Classes | Signals, fraction: float, seed: int, *, caller: str
+    target: Classes | Signals, fraction: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Set trials aside for validation, some of every class.
 
@@ -293,7 +293,7 @@ def split_for_validation(
         n_validation = max(n_validation, len(sizes))
         if sizes.min() < 2 or n_trials - n_validation < len(sizes):
             raise InvalidInputError(
-                f"{caller}: a class has {sizes.min()} of {n_trials} trials; expected at least "
+                f"a class has {sizes.min()} of {n_trials} trials; expected at least "
                 "two of each class, to train and to validate. Use finetune='head'."
             )
     chance = np.random.RandomState(seed % 2**32)

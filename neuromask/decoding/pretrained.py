@@ -42,7 +42,7 @@ def is_fitted(pretrainer: Any) -> bool:
     return isinstance(pretrainer, MtMPretrainer) and hasattr(pretrainer, "model_")
 
 
-def resolve_pretrainer(given: Any, *, caller: str) -> MtMPretrainer:
+def resolve_pretrainer(given: Any) -> MtMPretrainer:
     """Turn a pretrainer, a frozen one, a path or None into a pretrainer, fitted or to be fitted.
 
     Raises
@@ -59,28 +59,28 @@ def resolve_pretrainer(given: Any, *, caller: str) -> MtMPretrainer:
     if isinstance(given, FrozenEstimator):
         if not is_fitted(given.estimator):
             raise InvalidInputError(
-                f"{caller}: pretrainer is frozen but not fitted, so that it would never be. Fit it "
+                "pretrainer is frozen but not fitted, so that it would never be. Fit it "
                 "first, or pass it without FrozenEstimator to pretrain on the trials of each fit."
             )
         return given.estimator
     if not isinstance(given, MtMPretrainer):
         raise InvalidInputError(
-            f"{caller}: pretrainer is a {type(given).__name__}; expected an MtMPretrainer, the "
+            f"pretrainer is a {type(given).__name__}; expected an MtMPretrainer, the "
             "path of a saved one, or None."
         )
     return given
 
 
-def read_trials(X: Any, given: MtMPretrainer, *, caller: str) -> Recording:
+def read_trials(X: Any, given: MtMPretrainer) -> Recording:
     """Read trials of one session, which a fitted pretrainer knows and an unfitted one will."""
     if is_session_list(X):
         raise InvalidInputError(
-            f"{caller}: X is a list of {len(X)} recordings; expected one session. Pretrain on all "
+            f"X is a list of {len(X)} recordings; expected one session. Pretrain on all "
             "of them, then fit one decoder a session."
         )
     if is_fitted(given):
-        return read_known(X, given.sessions_, rebin=given.rebin, caller=caller)
-    (recording,) = read_new(X, None, None, given.regions, rebin=given.rebin, caller=caller)
+        return read_known(X, given.sessions_, rebin=given.rebin)
+    (recording,) = read_new(X, None, None, given.regions, rebin=given.rebin)
     return recording
 
 
@@ -92,15 +92,15 @@ def pretrain_copy(given: MtMPretrainer, recording: Recording, seed: int) -> MtMP
     return fresh.fit(recording)
 
 
-def fitted_schemes(given: MtMPretrainer, *, caller: str) -> Sequence[Scheme]:
+def fitted_schemes(given: MtMPretrainer) -> Sequence[Scheme]:
     """Return the schemes that it was, or will be, fitted with."""
-    return given.schemes_ if is_fitted(given) else check_parameters(given, caller=caller)
+    return given.schemes_ if is_fitted(given) else check_parameters(given)
 
 
-def check_scheme(given: MtMPretrainer, asked: str, *, caller: str) -> None:
+def check_scheme(given: MtMPretrainer, asked: str) -> None:
     """Refuse a scheme that it was not, or will not be, fitted with."""
-    names = [scheme.name for scheme in fitted_schemes(given, caller=caller)]
-    check_choice("scheme", str(asked).replace("_", "-"), ["auto", *names], caller=caller)
+    names = [scheme.name for scheme in fitted_schemes(given)]
+    check_choice("scheme", str(asked).replace("_", "-"), ["auto", *names])
 
 
 def scheme_names(pre: MtMPretrainer, asked: str, info: SessionInfo) -> list[str]:
@@ -111,8 +111,8 @@ def scheme_names(pre: MtMPretrainer, asked: str, info: SessionInfo) -> list[str]
     return [s.name for s in pre.schemes_ if s.reason_against(codes) is None]
 
 
-def hidden_neurons(recording: Recording, regions: Any, *, caller: str) -> np.ndarray:
+def hidden_neurons(recording: Recording, regions: Any) -> np.ndarray:
     """Return a mask of the neurons outside `regions`, None meaning everywhere."""
     if regions is None:
         return np.zeros(recording.info.n_neurons, dtype=bool)
-    return ~region_members(recording.info.regions, regions, caller=caller)
+    return ~region_members(recording.info.regions, regions)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,7 +12,7 @@ from sklearn.base import is_classifier
 from sklearn.metrics import balanced_accuracy_score, make_scorer
 from sklearn.model_selection import check_cv, cross_validate
 
-from ..errors import InvalidInputError, NeuromaskWarning
+from ..errors import InvalidInputError, public, warn
 
 __all__ = [
     "compare_decoders",
@@ -24,6 +23,7 @@ __all__ = [
 ]
 
 
+@public
 def pooled_r2(y_true: Any, y_pred: Any) -> float:
     """R² over all trials and bins together, averaged over variables.
 
@@ -45,8 +45,7 @@ def pooled_r2(y_true: Any, y_pred: Any) -> float:
     truth, answer = np.asarray(y_true, dtype=float), np.asarray(y_pred, dtype=float)
     if truth.shape != answer.shape:
         raise InvalidInputError(
-            f"pooled_r2: y_true has shape {truth.shape} and y_pred {answer.shape}; expected the "
-            "same."
+            f"y_true has shape {truth.shape} and y_pred {answer.shape}; expected the same."
         )
     n_variables = truth.shape[2] if truth.ndim == 3 else 1
     truth, answer = truth.reshape(-1, n_variables), answer.reshape(-1, n_variables)
@@ -56,6 +55,7 @@ def pooled_r2(y_true: Any, y_pred: Any) -> float:
     return float((1 - ratio).mean())
 
 
+@public
 def compare_decoders(
     models: Mapping[str, Any],
     X: Any,
@@ -88,11 +88,11 @@ def compare_decoders(
         model, fold, n_train, n_test, score.
     """
     if not models:
-        raise InvalidInputError("compare_decoders: models is empty; expected at least one decoder.")
+        raise InvalidInputError("models is empty; expected at least one decoder.")
     kinds = {name: is_classifier(model) for name, model in models.items()}
     if len(set(kinds.values())) > 1:
         raise InvalidInputError(
-            f"compare_decoders: classifiers and regressors are mixed ({kinds}); expected one kind."
+            f"classifiers and regressors are mixed ({kinds}); expected one kind."
         )
     is_classes = kinds[next(iter(kinds))]
     splits = list(check_cv(cv, y, classifier=is_classes).split(np.empty(len(y)), y))
@@ -154,17 +154,12 @@ def summarise_decoders(table: pd.DataFrame, *, confidence: float = 0.95) -> pd.D
     return pd.DataFrame(rows)
 
 
-def warn_of_losses(table: pd.DataFrame, *, caller: str) -> None:
+def warn_of_losses(table: pd.DataFrame) -> None:
     """Warn where the first model of a summary does worse by more than a standard error."""
     better = table[table["difference"] < -table["difference_se"]]
     if len(better):
         shown = ", ".join(f"{r.model} by {-r.difference:.3f}" for r in better.itertuples())
-        warnings.warn(
-            f"{caller}: baselines do better than {table['model'].iloc[0]} on the same folds: "
-            f"{shown}.",
-            NeuromaskWarning,
-            stacklevel=3,
-        )
+        warn(f"baselines do better than {table['model'].iloc[0]} on the same folds: {shown}.")
 
 
 def default_scoring(classes: bool) -> Any:

@@ -12,7 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
 from .._checks import is_missing
-from ..errors import InvalidInputError
+from ..errors import InvalidInputError, current_call
 
 __all__ = ["Classes", "Signals", "Units", "read_labels", "read_target"]
 
@@ -103,7 +103,7 @@ class Signals:
         return np.ones(len(self.values))
 
 
-def read_target(y: Any, task: str, *, n_trials: int, n_time: int, caller: str) -> Classes | Signals:
+def read_target(y: Any, task: str, *, n_trials: int, n_time: int) -> Classes | Signals:
     """Check a target.
 
     Raises
@@ -113,25 +113,23 @@ def read_target(y: Any, task: str, *, n_trials: int, n_time: int, caller: str) -
         that do not suit the task.
     """
     if task == "regression":
-        return _signals(_as_array(y, n_trials, caller), n_time, caller)
-    values = read_labels(y, n_trials=n_trials, caller=caller)
+        return _signals(_as_array(y, n_trials), n_time)
+    values = read_labels(y, n_trials=n_trials)
     labels, codes = np.unique(values, return_inverse=True)
     if len(labels) < 2:
         raise InvalidInputError(
-            f"{caller}: y has one class, {labels.tolist()[0]!r}, in all {n_trials} trials; "
+            f"y has one class, {labels.tolist()[0]!r}, in all {n_trials} trials; "
             "expected at least two classes. Pass more trials, or stratify the split."
         )
     return Classes(labels, codes)
 
 
-def read_labels(
-    y: Any, *, n_trials: int, caller: str, known: np.ndarray | None = None
-) -> np.ndarray:
+def read_labels(y: Any, *, n_trials: int, known: np.ndarray | None = None) -> np.ndarray:
     """Check class labels, one a trial and all of them `known`; see :func:`read_target`."""
-    values = _as_array(y, n_trials, caller)
+    values = _as_array(y, n_trials)
     if values.ndim > 1 and values.size != n_trials:
         raise InvalidInputError(
-            f"{caller}: y has shape {values.shape}; expected ({n_trials},), one class a trial. For "
+            f"y has shape {values.shape}; expected ({n_trials},), one class a trial. For "
             "a value in every bin use task='regression'."
         )
     values = column_or_1d(values, warn=True)
@@ -139,45 +137,45 @@ def read_labels(
         check_classification_targets(values)
     except ValueError as error:
         raise InvalidInputError(
-            f"{caller}: {error} y holds numbers such as {values.tolist()[0]!r}; expected classes. Use "
+            f"{error} y holds numbers such as {values.tolist()[0]!r}; expected classes. Use "
             "task='regression' to decode numbers, or bin them into classes."
         ) from error
     strangers = set() if known is None else set(values.tolist()) - set(known.tolist())
     if strangers:
         raise InvalidInputError(
-            f"{caller}: y holds {sorted(strangers, key=str)}, which fit has not seen; fitted "
+            f"y holds {sorted(strangers, key=str)}, which fit has not seen; fitted "
             f"classes are {known.tolist()}. Fit on trials of every class, for example with a "
             "stratified split, or leave those trials out."
         )
     return values
 
 
-def _as_array(y: Any, n_trials: int, caller: str) -> np.ndarray:
+def _as_array(y: Any, n_trials: int) -> np.ndarray:
     if y is None:
         raise InvalidInputError(
-            f"{caller} requires y to be passed, but the target y is None; expected one entry a "
+            f"{current_call()} requires y to be passed, but the target y is None; expected one entry a "
             "trial."
         )
     try:
         values = np.asarray(y)
     except ValueError as error:
         raise InvalidInputError(
-            f"{caller}: y cannot be read as one array ({error}); expected one entry a trial, with "
+            f"y cannot be read as one array ({error}); expected one entry a trial, with "
             "equally long trials."
         ) from error
     if values.ndim == 0 or len(values) != n_trials:
         given = f"{len(values)} entries" if values.ndim else "a single value"
         raise InvalidInputError(
-            f"{caller}: y has {given} and X has {n_trials} trials; expected one a trial. "
+            f"y has {given} and X has {n_trials} trials; expected one a trial. "
             "Select the same trials in both."
         )
     if values.dtype.kind == "c":
-        raise InvalidInputError(f"{caller}: Complex data not supported: y has {values.dtype}.")
+        raise InvalidInputError(f"Complex data not supported: y has {values.dtype}.")
     missing = _missing(y, values)
     if missing.any():
         where = tuple(int(i) for i in np.argwhere(missing)[0])
         raise InvalidInputError(
-            f"{caller}: Input y contains NaN, infinity or missing labels ({int(missing.sum())}), "
+            f"Input y contains NaN, infinity or missing labels ({int(missing.sum())}), "
             f"the first at {where if len(where) > 1 else where[0]}; expected a value for every "
             "trial. Drop those trials from X and y, for example X[known], y[known]."
         )
@@ -193,13 +191,13 @@ def _missing(y: Any, values: np.ndarray) -> np.ndarray:
     return np.zeros(values.shape, dtype=bool)
 
 
-def _signals(values: np.ndarray, n_time: int, caller: str) -> Signals:
+def _signals(values: np.ndarray, n_time: int) -> Signals:
     if values.dtype.kind == "O":
         with contextlib.suppress(TypeError, ValueError):
             values = values.astype(float)
     if values.dtype.kind not in "iuf":
         raise InvalidInputError(
-            f"{caller}: y holds {values.dtype} values such as {values.tolist()[0]!r}; expected "
+            f"y holds {values.dtype} values such as {values.tolist()[0]!r}; expected "
             "numbers for task='regression'. Use task='classification' to decode classes."
         )
     if values.ndim == 2 and values.shape[1] == 1:  # a column, as scikit-learn takes it
@@ -207,7 +205,7 @@ def _signals(values: np.ndarray, n_time: int, caller: str) -> Signals:
     n_trials, *shape = values.shape
     if len(shape) > 2 or (shape and shape[0] != n_time) or 0 in shape:
         raise InvalidInputError(
-            f"{caller}: y has shape {values.shape} and X has {n_time} bins; expected ({n_trials},), "
+            f"y has shape {values.shape} and X has {n_time} bins; expected ({n_trials},), "
             f"({n_trials}, {n_time}) or ({n_trials}, {n_time}, variables). Bin the signal as the "
             "spikes are binned; decode several numbers a trial one at a time."
         )

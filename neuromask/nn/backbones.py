@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from ..errors import InvalidInputError, suggest
+from ..errors import InvalidInputError, public, suggest
 from .ndt1 import NDT1, NDT1Config
 from .ndt2 import NDT2, NDT2Config
 
@@ -50,6 +50,7 @@ class Backbone:
 _REGISTRY: dict[str, Backbone] = {}
 
 
+@public
 def register_backbone(backbone: Backbone, *, overwrite: bool = False) -> Backbone:
     """Add a backbone to the registry, so that ``backbone=`` knows it by name.
 
@@ -60,7 +61,7 @@ def register_backbone(backbone: Backbone, *, overwrite: bool = False) -> Backbon
     """
     if backbone.name in _REGISTRY and not overwrite:
         raise InvalidInputError(
-            f"register_backbone: a backbone named {backbone.name!r} exists; choose another name or "
+            f"a backbone named {backbone.name!r} exists; choose another name or "
             "pass overwrite=True."
         )
     _REGISTRY[backbone.name] = backbone
@@ -72,11 +73,11 @@ def available_backbones() -> dict[str, Backbone]:
     return dict(_REGISTRY)
 
 
-def find_backbone(name: str, *, caller: str) -> Backbone:
+def find_backbone(name: str) -> Backbone:
     """Return a backbone by name, or raise naming those that exist."""
     if name not in _REGISTRY:
         raise InvalidInputError(
-            f"{caller}: unknown backbone {name!r}; expected one of {sorted(_REGISTRY)}."
+            f"unknown backbone {name!r}; expected one of {sorted(_REGISTRY)}."
             f"{suggest(str(name), _REGISTRY)}"
         )
     return _REGISTRY[name]

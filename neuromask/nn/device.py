@@ -16,31 +16,27 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager:
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
 
 
-def resolve_device(device: str, *, caller: str) -> torch.device:
+def resolve_device(device: str) -> torch.device:
     """Turn ``"auto"`` or a device name into a device that is present."""
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         found = torch.device(device)
     except RuntimeError as error:
-        raise InvalidInputError(
-            f"{caller}: device={device!r}; expected 'auto', 'cpu' or 'cuda'."
-        ) from error
+        raise InvalidInputError(f"device={device!r}; expected 'auto', 'cpu' or 'cuda'.") from error
     if found.type == "cuda" and not torch.cuda.is_available():
         raise InvalidInputError(
-            f"{caller}: device={device!r}, but no GPU is available; use device='auto' or 'cpu'."
+            f"device={device!r}, but no GPU is available; use device='auto' or 'cpu'."
         )
     return found
 
 
-def resolve_precision(precision: str, device: torch.device, *, caller: str) -> str:
+def resolve_precision(precision: str, device: torch.device) -> str:
     """Turn ``"auto"`` into bf16 where the hardware multiplies it fast, else fp32."""
     if precision in ("bf16", "fp32"):
         return precision
     if precision != "auto":
-        raise InvalidInputError(
-            f"{caller}: precision={precision!r}; expected 'auto', 'bf16' or 'fp32'."
-        )
+        raise InvalidInputError(f"precision={precision!r}; expected 'auto', 'bf16' or 'fp32'.")
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
     supported = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)

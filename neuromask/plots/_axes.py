@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from ..errors import InvalidInputError
+from ..errors import InvalidInputError, current_call
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -25,28 +25,26 @@ LABELS = {
 }
 
 
-def need_axes(ax: Axes | None, caller: str) -> Axes:
+def need_axes(ax: Axes | None) -> Axes:
     """Return the axes given, or new ones."""
     if ax is not None:
         return ax
-    return need_matplotlib(caller).subplots(layout="constrained")[1]
+    return need_matplotlib().subplots(layout="constrained")[1]
 
 
-def need_matplotlib(caller: str) -> ModuleType:
+def need_matplotlib() -> ModuleType:
     """Give ``matplotlib.pyplot``, or say which extra brings it."""
     try:
         import matplotlib.pyplot as plt
     except ImportError as error:
         raise ImportError(
-            f"{caller}: matplotlib is not installed. Run: pip install 'neuromask[plots]'"
+            f"{current_call()}: matplotlib is not installed. Run: pip install 'neuromask[plots]'"
         ) from error
     return plt
 
 
-def need_columns(table: pd.DataFrame, columns: tuple[str, ...], caller: str) -> None:
+def need_columns(table: pd.DataFrame, columns: tuple[str, ...]) -> None:
     """Refuse a table that lacks a column."""
     missing = [c for c in columns if c not in table.columns]
     if missing:
-        raise InvalidInputError(
-            f"{caller}: the table lacks {missing}; expected the columns {list(columns)}."
-        )
+        raise InvalidInputError(f"the table lacks {missing}; expected the columns {list(columns)}.")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from ..errors import public
 from ._axes import COLOURS, need_axes, need_columns
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["plot_decoders", "plot_region_importance", "plot_time_course"]
 
 
+@public
 def plot_decoders(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """Draw the cross-validated scores of decoders with their confidence intervals.
 
@@ -31,8 +33,8 @@ def plot_decoders(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     -------
     Axes
     """
-    need_columns(table, ("model", "score", "ci_low", "ci_high"), "plot_decoders")
-    ax = need_axes(ax, "plot_decoders")
+    need_columns(table, ("model", "score", "ci_low", "ci_high"))
+    ax = need_axes(ax)
     rows = np.arange(len(table))[::-1]
     folds = pd.DataFrame(table.attrs.get("folds", []), columns=["model", "score"])
     for row, (_, entry) in zip(rows, table.iterrows(), strict=True):
@@ -55,6 +57,7 @@ def plot_decoders(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     return ax
 
 
+@public
 def plot_region_importance(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """Draw how much a decoder's score drops when each region is hidden.
 
@@ -70,10 +73,8 @@ def plot_region_importance(table: pd.DataFrame, *, ax: Axes | None = None) -> Ax
     Axes
         Bars are drops, lines their standard errors.
     """
-    need_columns(
-        table, ("region", "n_neurons", "importance", "importance_se"), "plot_region_importance"
-    )
-    ax = need_axes(ax, "plot_region_importance")
+    need_columns(table, ("region", "n_neurons", "importance", "importance_se"))
+    ax = need_axes(ax)
     rows = np.arange(len(table))[::-1]
     ax.barh(
         rows,
@@ -90,6 +91,7 @@ def plot_region_importance(table: pd.DataFrame, *, ax: Axes | None = None) -> Ax
     return ax
 
 
+@public
 def plot_time_course(
     table: pd.DataFrame, *, chance: float | None = None, ax: Axes | None = None
 ) -> Axes:
@@ -109,8 +111,8 @@ def plot_time_course(
     Axes
         Over seconds where they are known, else over bins.
     """
-    need_columns(table, ("fold", "bin", "time", "score"), "plot_time_course")
-    ax = need_axes(ax, "plot_time_course")
+    need_columns(table, ("fold", "bin", "time", "score"))
+    ax = need_axes(ax)
     axis = "bin" if table["time"].isna().any() else "time"
     groups = table.groupby(axis)["score"]
     mean, error = groups.mean(), groups.sem()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ..errors import InvalidInputError
+from ..errors import InvalidInputError, public
 from ._axes import COLOURS, LABELS, need_axes, need_columns, need_matplotlib
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["plot_comparison", "plot_paired", "plot_scaling"]
 
 
+@public
 def plot_comparison(
     table_a: pd.DataFrame,
     table_b: pd.DataFrame,
@@ -41,8 +42,8 @@ def plot_comparison(
         Dots above the diagonal are neurons that `table_b` predicts better.
     """
     for table in (table_a, table_b):
-        need_columns(table, ("session", "task", "neuron", "bps"), "plot_comparison")
-    ax = need_axes(ax, "plot_comparison")
+        need_columns(table, ("session", "task", "neuron", "bps"))
+    ax = need_axes(ax)
     both = table_a.merge(table_b, on=["session", "task", "neuron"], suffixes=("_a", "_b"))
     for i, (task, part) in enumerate(both.groupby("task", sort=False)):
         colour = COLOURS[i % len(COLOURS)]
@@ -51,7 +52,7 @@ def plot_comparison(
     known = both[["bps_a", "bps_b"]].dropna()
     if not len(both):
         raise InvalidInputError(
-            "plot_comparison: the tables have no session, task and neuron in common; expected "
+            "the tables have no session, task and neuron in common; expected "
             "scores of the same recordings."
         )
     low, high = np.percentile(known, [1, 99.5]) if len(known) else (0, 1)
@@ -64,6 +65,7 @@ def plot_comparison(
     return ax
 
 
+@public
 def plot_paired(
     table: pd.DataFrame, *, models: tuple[str, str] = ("temporal", "MtM"), axes: Any = None
 ) -> Figure:
@@ -87,15 +89,13 @@ def plot_paired(
     ----------
     Zhang, Y. et al. (2024), figure 2C.
     """
-    need_columns(table, ("session", "seed", "model", "task", "bps"), "plot_paired")
+    need_columns(table, ("session", "seed", "model", "task", "bps"))
     present = list(dict.fromkeys(table["model"]))
     for name in models:
         if name not in present:
-            raise InvalidInputError(
-                f"plot_paired: no model {name!r} in the table; expected two of {present}."
-            )
+            raise InvalidInputError(f"no model {name!r} in the table; expected two of {present}.")
     tasks = list(dict.fromkeys(table["task"]))
-    axes = _panels(axes, len(tasks), "plot_paired")
+    axes = _panels(axes, len(tasks))
     wide = table.pivot_table(index=["task", "session", "seed"], columns="model", values="bps")
     for ax, task, colour in zip(axes, tasks, COLOURS, strict=False):
         x, y = (wide.loc[task][name] for name in models)
@@ -111,6 +111,7 @@ def plot_paired(
     return axes[0].figure
 
 
+@public
 def plot_scaling(
     table: pd.DataFrame,
     *,
@@ -136,9 +137,9 @@ def plot_scaling(
     -------
     Figure
     """
-    need_columns(table, ("task", "model", "bps", x), "plot_scaling")
+    need_columns(table, ("task", "model", "bps", x))
     tasks = list(dict.fromkeys(table["task"]))
-    axes = _panels(axes, len(tasks), "plot_scaling")
+    axes = _panels(axes, len(tasks))
     models = list(dict.fromkeys(table["model"]))
     for ax, task in zip(axes, tasks, strict=False):
         for model, colour in zip(models, COLOURS, strict=False):
@@ -161,8 +162,8 @@ def plot_scaling(
     return axes[0].figure
 
 
-def _panels(axes: Any, n: int, caller: str) -> np.ndarray:
+def _panels(axes: Any, n: int) -> np.ndarray:
     if axes is None:
-        plt = need_matplotlib(caller)
+        plt = need_matplotlib()
         _, axes = plt.subplots(1, n, figsize=(3 * n, 3.2), layout="constrained", squeeze=False)
     return np.ravel(axes)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ..errors import InvalidInputError
+from ..errors import InvalidInputError, public
 from ._axes import COLOURS, LABELS, need_axes, need_columns, need_matplotlib
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["plot_history", "plot_rates", "plot_regions", "plot_scores"]
 
 
+@public
 def plot_scores(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """Draw each neuron's bits per spike by task, with means.
 
@@ -32,8 +33,8 @@ def plot_scores(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     -------
     Axes
     """
-    need_columns(table, ("task", "bps"), "plot_scores")
-    ax = need_axes(ax, "plot_scores")
+    need_columns(table, ("task", "bps"))
+    ax = need_axes(ax)
     rng = np.random.default_rng(0)
     tasks = list(dict.fromkeys(table["task"]))
     for i, task in enumerate(tasks):
@@ -56,6 +57,7 @@ def plot_scores(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     return ax
 
 
+@public
 def plot_regions(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """Draw mean bits per spike by region and task, with standard errors over neurons.
 
@@ -70,8 +72,8 @@ def plot_regions(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     -------
     Axes
     """
-    need_columns(table, ("task", "region", "bps"), "plot_regions")
-    ax = need_axes(ax, "plot_regions")
+    need_columns(table, ("task", "region", "bps"))
+    ax = need_axes(ax)
     tasks = list(dict.fromkeys(table["task"]))
     regions = sorted(table["region"].dropna().unique())
     for i, task in enumerate(tasks):
@@ -92,6 +94,7 @@ def plot_regions(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     return ax
 
 
+@public
 def plot_history(history: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """Draw the validation bits per spike of each scheme over epochs, or else the training loss.
 
@@ -108,8 +111,8 @@ def plot_history(history: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         A dotted line marks the epoch whose weights were kept. Without validation trials these are
         the last, and the training loss is drawn.
     """
-    need_columns(history, ("epoch", "train_loss"), "plot_history")
-    ax = need_axes(ax, "plot_history")
+    need_columns(history, ("epoch", "train_loss"))
+    ax = need_axes(ax)
     ax.set_xlabel("epoch")
     if "val_bps" not in history:
         ax.plot(history["epoch"], history["train_loss"], color=COLOURS[0])
@@ -129,6 +132,7 @@ def plot_history(history: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     return ax
 
 
+@public
 def plot_rates(
     counts: Any,
     rates: Any,
@@ -159,28 +163,28 @@ def plot_rates(
     -------
     Figure
     """
-    plt = need_matplotlib("plot_rates")
+    plt = need_matplotlib()
     counts, rates = np.asarray(counts), np.asarray(rates)
     truth = None if true_rates is None else np.asarray(true_rates)
     if truth is not None and truth.shape != counts.shape:
         raise InvalidInputError(
-            f"plot_rates: counts has shape {counts.shape} and true_rates {truth.shape}; expected "
+            f"counts has shape {counts.shape} and true_rates {truth.shape}; expected "
             "the same (trials, time, neurons)."
         )
     if counts.shape != rates.shape or counts.ndim != 3:
         raise InvalidInputError(
-            f"plot_rates: counts has shape {counts.shape} and rates {rates.shape}; expected the "
+            f"counts has shape {counts.shape} and rates {rates.shape}; expected the "
             "same (trials, time, neurons)."
         )
     n_trials, n_time, n_neurons = counts.shape
     if not 0 <= trial < n_trials:
         raise InvalidInputError(
-            f"plot_rates: trial={trial}; expected one of the {n_trials} trials, 0 to {n_trials - 1}."
+            f"trial={trial}; expected one of the {n_trials} trials, 0 to {n_trials - 1}."
         )
     neurons = np.argsort(-counts.mean((0, 1)))[:4] if neurons is None else np.asarray(neurons)
     if not len(neurons) or min(neurons) < 0 or max(neurons) >= n_neurons:
         raise InvalidInputError(
-            f"plot_rates: neurons={list(neurons)}; expected numbers from 0 to {n_neurons - 1}."
+            f"neurons={list(neurons)}; expected numbers from 0 to {n_neurons - 1}."
         )
     width = bin_width or 1
     time = (np.arange(n_time) + 0.5) * width  # centres of bins

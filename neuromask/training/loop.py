@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -14,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from .._random import RandomStreams
-from ..errors import NeuromaskWarning
+from ..errors import warn
 from .parameters import parameter_groups
 
 __all__ = [
@@ -150,11 +149,7 @@ def train(
                 break
     except KeyboardInterrupt:
         kept = f"the best weights, of epoch {best.epoch}," if best.state else "the last weights"
-        warnings.warn(
-            f"Training was interrupted after {len(history)} epochs; {kept} are kept.",
-            NeuromaskWarning,
-            stacklevel=2,
-        )
+        warn(f"Training was interrupted after {len(history)} epochs; {kept} are kept.")
     best.restore(model)
     return pd.DataFrame(history)
 

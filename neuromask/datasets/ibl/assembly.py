@@ -19,7 +19,6 @@ from .units import Probe, merge_probes
 
 __all__ = ["SIGNALS", "read_session"]
 
-CALLER = "load_ibl"
 # Sorters from best to worst; the last is a collection without one.
 SORTERS = ("iblsorter", "pykilosort", "")
 CAMERAS = ("left", "right")
@@ -57,7 +56,7 @@ def read_session(
     trials = _read_trials(files)
     if align not in trials:
         raise InvalidInputError(
-            f"{CALLER}: align={align!r} is no column of trials, which has {sorted(trials)}."
+            f"align={align!r} is no column of trials, which has {sorted(trials)}."
             f"{suggest(align, trials)}"
         )
     rules = trial_rules(
@@ -69,7 +68,7 @@ def read_session(
     )
     recording = (float(times[0]), float(times[-1]))
     rules |= trials_within(trials[align].to_numpy(float), np.asarray(edges), recording, align)
-    trials = filter_trials(trials, rules, report, caller=CALLER)
+    trials = filter_trials(trials, rules, report)
     behaviour = _read_signals(files, signals, len(trials), report)
     try:
         session = from_spike_times(
@@ -86,7 +85,7 @@ def read_session(
             subject=files.subject,
         )
     except InvalidInputError as error:
-        raise InvalidInputError(f"{CALLER}: session {eid}: {error}") from error
+        raise InvalidInputError(f"session {eid}: {error.reason}") from error
     # Units below the threshold are in the report already, as what they are.
     found = session.report[session.report["reason"] != NOT_LISTED]
     session.report = pd.concat([report.table(), found], ignore_index=True)
@@ -99,7 +98,7 @@ def _read_probes(files: SessionFiles, report: Report) -> list[Probe]:
     names = sorted({collection.split("/")[1] for collection in collections})
     if not names:
         raise InvalidInputError(
-            f"{CALLER}: session {files.eid} has no sorted spikes (alf/probe*/spikes.times). It has: "
+            f"session {files.eid} has no sorted spikes (alf/probe*/spikes.times). It has: "
             f"{', '.join(files.names) or 'nothing'}. Choose another session or revision."
         )
     probes, unplaced = [], 0
@@ -119,7 +118,7 @@ def _read_probes(files: SessionFiles, report: Report) -> list[Probe]:
         probes.append(Probe.of(name, spikes, clusters, locations))
     if not probes:
         raise InvalidInputError(
-            f"{CALLER}: no probe of session {files.eid} has places in the brain "
+            f"no probe of session {files.eid} has places in the brain "
             "(channels.brainLocationIds_ccf_2017), so that no neuron has a region. Choose another "
             f"session or revision. Probes: {', '.join(names)}."
         )
@@ -153,7 +152,7 @@ def _after_start(
     report.dropped("spikes", "no time, or before the start", (~kept).sum(), kept.sum())
     if not kept.any():
         raise InvalidInputError(
-            f"{CALLER}: there is no spike after the start of the recording. Pin another revision."
+            "there is no spike after the start of the recording. Pin another revision."
         )
     return (times, clusters) if kept.all() else (times[kept], clusters[kept])
 
@@ -169,7 +168,7 @@ def _good_units(units: pd.DataFrame, min_label: float, report: Report) -> pd.Dat
     report.dropped("neurons", f"quality label below {min_label:.3g}", below.sum(), good.sum())
     if not good.any():
         raise InvalidInputError(
-            f"{CALLER}: no unit of {len(units)} has a quality label of {min_label:.3g} or more. Lower "
+            f"no unit of {len(units)} has a quality label of {min_label:.3g} or more. Lower "
             "min_label; 0 takes all."
         )
     return units[good].copy()
@@ -179,12 +178,12 @@ def _read_trials(files: SessionFiles) -> pd.DataFrame:
     collections = files.collections("*trials.*")
     if not collections:
         raise InvalidInputError(
-            f"{CALLER}: session {files.eid} has no trials. It has: {', '.join(files.names)}. "
+            f"session {files.eid} has no trials. It has: {', '.join(files.names)}. "
             "Choose another session or revision."
         )
     if len(collections) > 1:
         raise InvalidInputError(
-            f"{CALLER}: session {files.eid} has trials of several tasks, in {collections}; expected "
+            f"session {files.eid} has trials of several tasks, in {collections}; expected "
             "one. Read the task's events yourself and use from_spike_times."
         )
     return trials_table(files.read_all("trials", collections[0]))

@@ -39,7 +39,7 @@ def trials_table(trials: Mapping[str, Any]) -> pd.DataFrame:
     lengths = {name: len(values) for name, values in columns.items()}
     if len(set(lengths.values())) > 1:
         raise InvalidInputError(
-            f"load_ibl: the columns of trials differ in length, {lengths}; expected one value a "
+            f"the columns of trials differ in length, {lengths}; expected one value a "
             "trial. Pin a revision in which they fit together."
         )
     table = pd.DataFrame(columns)
@@ -87,7 +87,7 @@ def trial_rules(
         for column in columns:
             if column not in trials:
                 raise InvalidInputError(
-                    f"load_ibl: {option} needs the column {column!r} of trials, which has "
+                    f"{option} needs the column {column!r} of trials, which has "
                     f"{sorted(trials)}.{suggest(column, trials)} Change {option}."
                 )
     rules = {f"no {column}": trials[column].notna().to_numpy() for column in complete}

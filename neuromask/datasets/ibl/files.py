@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import threading
-import warnings
 from typing import Any
 
 import numpy as np
 
-from ...errors import InvalidInputError, NeuromaskWarning, suggest
+from ...errors import InvalidInputError, current_call, suggest, warn
 
 __all__ = ["Connection", "SessionFiles", "need_one", "region_names"]
 
-CALLER = "load_ibl"
 SIGN_UP = "https://openalyx.internationalbrainlab.org"
 
 
@@ -23,7 +21,7 @@ def need_one() -> None:
         import one.api  # noqa: F401
     except ImportError as error:
         raise ImportError(
-            f"{CALLER}: {error.name} is not installed. Run: pip install 'neuromask[ibl]'"
+            f"{current_call()}: {error.name} is not installed. Run: pip install 'neuromask[ibl]'"
         ) from error
 
 
@@ -61,16 +59,11 @@ class Connection:
             reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
             if self._mode == "remote":
                 raise InvalidInputError(
-                    f"{CALLER}: the database cannot be reached ({reason}). Store a login once with "
+                    f"the database cannot be reached ({reason}). Store a login once with "
                     f"one.api.ONE.setup(base_url='{SIGN_UP}', username=...), pass one=ONE(...), or "
                     "use mode='local' for what was downloaded before."
                 ) from error
-            warnings.warn(
-                f"{CALLER}: the database cannot be reached ({reason}); reading what was downloaded "
-                "before.",
-                NeuromaskWarning,
-                stacklevel=2,
-            )
+            warn(f"the database cannot be reached ({reason}); reading what was downloaded before.")
             return ONE(mode="local", silent=True)
 
 
@@ -98,7 +91,7 @@ class SessionFiles:
         if path is None:
             known = [str(other) for other in one.search(query_type="local")]
             raise InvalidInputError(
-                f"{CALLER}: no session {eid!r} is known to {one!r}, which has {len(known)} sessions "
+                f"no session {eid!r} is known to {one!r}, which has {len(known)} sessions "
                 f"at hand.{suggest(eid, known)} Check the eid, or ask the database with "
                 "mode='remote'."
             )
@@ -139,7 +132,7 @@ class SessionFiles:
         values = self.read(name, attribute, collection)
         if values is None:
             raise InvalidInputError(
-                f"{CALLER}: session {self.eid} has no {name}.{attribute} in {collection!r} up to "
+                f"session {self.eid} has no {name}.{attribute} in {collection!r} up to "
                 f"revision {self.revision}. It has: {', '.join(self.names)}. Choose another session "
                 "or revision."
             )
@@ -163,7 +156,7 @@ class SessionFiles:
             return None
         except Exception as error:  # damage shows in numpy, pyarrow, pandas or the network alike
             raise InvalidInputError(
-                f"{CALLER}: {what} in {self.path / collection} cannot be read "
+                f"{what} in {self.path / collection} cannot be read "
                 f"({type(error).__name__}: {error}). Delete the file and load it again with a "
                 "network."
             ) from error
@@ -172,7 +165,7 @@ class SessionFiles:
         here = [name for name in self.names if (self.path / name).exists()]
         missing = [name for name in self.names if name not in here]
         return InvalidInputError(
-            f"{CALLER}: {what} in {collection!r} of session {self.eid} was not downloaded, and there "
+            f"{what} in {collection!r} of session {self.eid} was not downloaded, and there "
             f"is no connection to the database. Here are: {', '.join(here) or 'none'}. Missing are: "
             f"{', '.join(missing)}. Use mode='remote' once with a network."
         )
@@ -194,7 +187,7 @@ def region_names(atlas_ids: np.ndarray, atlas: str) -> np.ndarray:
     known = np.isin(np.abs(atlas_ids), np.abs(regions.id))
     if not known.all():
         raise InvalidInputError(
-            f"{CALLER}: {int((~known).sum())} units have atlas ids that Allen's atlas does not have, such "
+            f"{int((~known).sum())} units have atlas ids that Allen's atlas does not have, such "
             f"as {atlas_ids[~known][0]}. Pin another revision."
         )
     return np.asarray(regions.id2acronym(np.abs(atlas_ids), mapping=atlas)).astype(str)

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ..._checks import check_choice, check_fraction, check_positive_int
-from ...errors import InvalidInputError, suggest
+from ...errors import InvalidInputError, public, suggest
 from ...session import Session
 from ..binning import bin_edges
 from ..cache import cache_folder, cached
@@ -22,7 +22,6 @@ from .lists import IBL_SESSIONS, RELEASE_TAGS
 
 __all__ = ["ibl_sessions", "load_ibl"]
 
-CALLER = "load_ibl"
 # The revision that the BrainWideBench suite reads; later ones do not change what is loaded.
 REVISION = "2024-05-06"
 ATLASES = ("Beryl", "Allen", "Cosmos", "Swanson")
@@ -44,6 +43,7 @@ COMPLETE = (
 USUAL_SIGNALS = ("wheel_velocity", "wheel_speed", "whisker_left", "whisker_right")
 
 
+@public
 def load_ibl(
     eid: Any,
     *,
@@ -137,19 +137,19 @@ def load_ibl(
     --------
     >>> session = load_ibl("5dcee0eb-b34d-4652-acc3-d10afc6eae68")  # doctest: +SKIP
     """
-    edges = bin_edges(window, bin_width, caller=CALLER)
-    check_choice("atlas", atlas, ATLASES, caller=CALLER)
-    check_choice("mode", mode, ("auto", "remote", "local"), caller=CALLER)
+    edges = bin_edges(window, bin_width)
+    check_choice("atlas", atlas, ATLASES)
+    check_choice("mode", mode, ("auto", "remote", "local"))
     if not (isinstance(min_label, (int, float)) and 0 <= min_label <= 1):
         raise InvalidInputError(
-            f"{CALLER}: min_label={min_label!r}; expected the share of criteria that a unit passes, "
+            f"min_label={min_label!r}; expected the share of criteria that a unit passes, "
             "from 0 to 1."
         )
-    check_fraction("min_rate", min_rate, caller=CALLER, low=0.0, high=1e6)
-    check_positive_int("n_jobs", n_jobs, caller=CALLER)
+    check_fraction("min_rate", min_rate, low=0.0, high=1e6)
+    check_positive_int("n_jobs", n_jobs)
     signals = [signals] if isinstance(signals, str) else list(signals)
     for name in signals:
-        check_choice("signals", name, SIGNALS, caller=CALLER)
+        check_choice("signals", name, SIGNALS)
     several = isinstance(eid, (list, tuple, np.ndarray, pd.Series))
     eids = [_check_eid(e) for e in (eid if several else [eid])]
     need_one()
@@ -178,6 +178,7 @@ def load_ibl(
     return load(eids[0])
 
 
+@public
 def ibl_sessions(name: str, *, one: Any = None) -> list[str]:
     """Give the eids of a list of sessions by its name.
 
@@ -208,11 +209,10 @@ def ibl_sessions(name: str, *, one: Any = None) -> list[str]:
     if name in IBL_SESSIONS:
         return list(IBL_SESSIONS[name])
     need_one()
-    caller = "ibl_sessions"
     connection = Connection(one, "remote")()
     if getattr(connection, "offline", False):
         raise InvalidInputError(
-            f"{caller}: {name!r} is a tag of the database, and the connection is offline. Known "
+            f"{name!r} is a tag of the database, and the connection is offline. Known "
             f"without it are {sorted(IBL_SESSIONS)}.{suggest(name, IBL_SESSIONS)}"
         )
     tag = RELEASE_TAGS.get(name, name)
@@ -221,7 +221,7 @@ def ibl_sessions(name: str, *, one: Any = None) -> list[str]:
     if not eids:
         known = [*IBL_SESSIONS, *RELEASE_TAGS]
         raise InvalidInputError(
-            f"{caller}: the database has no session of tag {tag!r}. Known names are {known}."
+            f"the database has no session of tag {tag!r}. Known names are {known}."
             f"{suggest(name, known)}"
         )
     return eids
@@ -232,7 +232,7 @@ def _check_eid(eid: Any) -> str:
         return str(uuid.UUID(str(eid)))
     except ValueError:
         raise InvalidInputError(
-            f"{CALLER}: eid {eid!r} is no session's id; expected 32 hexadecimal digits, such as "
+            f"eid {eid!r} is no session's id; expected 32 hexadecimal digits, such as "
             "'5dcee0eb-b34d-4652-acc3-d10afc6eae68'. ONE's search gives them; "
             "neuromask.ibl_sessions gives lists by name."
         ) from None
@@ -257,7 +257,7 @@ def _load_all(
     if failed:
         reasons = "\n".join(f"- {eid}: {error}" for eid, error in failed.items())
         raise InvalidInputError(
-            f"{CALLER}: {len(failed)} of {len(eids)} sessions cannot be loaded"
+            f"{len(failed)} of {len(eids)} sessions cannot be loaded"
             f"{'; the others are in the cache' if kept else ''}. Leave these out, or mend them:\n"
             f"{reasons}"
         )

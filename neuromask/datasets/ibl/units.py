@@ -74,7 +74,7 @@ class Probe:
             )
         if problem:
             raise InvalidInputError(
-                f"load_ibl: {name} has {problem}; they are not of one sorting. Pin another revision."
+                f"{name} has {problem}; they are not of one sorting. Pin another revision."
             )
         table = pd.DataFrame({"probe": name, "probe_cluster": np.arange(n)})
         metrics = clusters.get("metrics")

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ...errors import InvalidInputError, suggest
+from ...errors import InvalidInputError, current_call, public, suggest
 from ...session import Session
 from ..binning import bin_edges
 from ..report import Report
@@ -24,7 +24,6 @@ from .tables import plain_columns, unit_regions
 
 __all__ = ["load_nwb"]
 
-CALLER = "load_nwb"
 # What trials are aligned to, the first present one is taken: onsets of stimuli by the names that
 # public files give them (those of DANDI 000409 and 000017 come first), then the start of the trial.
 EVENT_COLUMNS = (
@@ -40,6 +39,7 @@ EVENT_COLUMNS = (
 )
 
 
+@public
 def load_nwb(
     path: str | os.PathLike,
     *,
@@ -126,23 +126,23 @@ def load_nwb(
     ((3, 100, 2), ['CA1', 'VISp'])
     """
     pynwb = _need_pynwb()
-    edges = bin_edges(window, bin_width, caller=CALLER)
+    edges = bin_edges(window, bin_width)
     report = Report()
     with _opened(Path(path), pynwb) as file:
         units, table, index, times = _read_units(file, path)
         spikes = times[np.isfinite(times)]
         recording = (float(spikes.min()), float(spikes.max())) if len(spikes) else (0.0, 0.0)
-        regions = unit_regions(units, file.electrodes, region_column, report, caller=CALLER)
+        regions = unit_regions(units, file.electrodes, region_column, report)
         if regions is not None:
             table["region"] = regions
         table = _choose_units(table, quality, report)
         trains = _trains(table, index, times, path)
         trials, name = _read_trials(file, align, events, path, report)
         rules = trials_within(trials["event_time"].to_numpy(), edges, recording, name)
-        trials = filter_trials(trials, rules, report, caller=CALLER)
+        trials = filter_trials(trials, rules, report)
         sampled = {}
         if signals is not None:
-            sampled = read_signals(_find_series(file, pynwb), signals, report, caller=CALLER)
+            sampled = read_signals(_find_series(file, pynwb), signals, report)
         session_id = session_id or file.session_id or file.identifier
         subject = None if file.subject is None else file.subject.subject_id
     try:
@@ -160,7 +160,7 @@ def load_nwb(
             subject=subject,
         )
     except InvalidInputError as error:
-        raise InvalidInputError(f"{CALLER}: {path}: {error}") from error
+        raise InvalidInputError(f"{path}: {error.reason}") from error
     for row in session.report.itertuples(index=False):
         report.dropped(*row)
     session.report = report.table()
@@ -172,7 +172,7 @@ def _need_pynwb() -> ModuleType:
         import pynwb
     except ImportError as error:
         raise ImportError(
-            f"{CALLER}: pynwb is not installed. Run: pip install 'neuromask[nwb]'"
+            f"{current_call()}: pynwb is not installed. Run: pip install 'neuromask[nwb]'"
         ) from error
     return pynwb
 
@@ -184,7 +184,7 @@ def _opened(path: Path, pynwb: ModuleType) -> Iterator[Any]:
 
     if not path.is_file():
         near = suggest(path.name, [p.name for p in path.parent.glob("*.nwb")])
-        raise InvalidInputError(f"{CALLER}: there is no file {path}.{near}")
+        raise InvalidInputError(f"there is no file {path}.{near}")
     with ExitStack() as stack:
         try:
             # Opened here, for pynwb leaves a file open that it cannot read.
@@ -204,7 +204,7 @@ def _opened(path: Path, pynwb: ModuleType) -> Iterator[Any]:
 
 def _damaged(path: Path, error: Exception) -> InvalidInputError:
     return InvalidInputError(
-        f"{CALLER}: {path} cannot be read ({type(error).__name__}: {error}); expected an NWB 2 file "
+        f"{path} cannot be read ({type(error).__name__}: {error}); expected an NWB 2 file "
         "in HDF5, all of it. Copy or download the file again."
     )
 
@@ -214,7 +214,7 @@ def _read_units(file: Any, path: Any) -> tuple[Any, pd.DataFrame, np.ndarray, np
     units = file.units
     if units is None or "spike_times" not in units.colnames or not len(units):
         raise InvalidInputError(
-            f"{CALLER}: {path} has no units with spike times; expected sorted spikes. Choose the file "
+            f"{path} has no units with spike times; expected sorted spikes. Choose the file "
             "of the session that holds them."
         )
     column = units["spike_times"]
@@ -241,7 +241,7 @@ def _choose_units(
 ) -> pd.DataFrame:
     if not isinstance(quality, Mapping | None):
         raise InvalidInputError(
-            f"{CALLER}: quality={quality!r}; expected a mapping from columns of units to what they "
+            f"quality={quality!r}; expected a mapping from columns of units to what they "
             "must hold, such as {'ibl_quality_score': 1.0}."
         )
     n_all = len(table)
@@ -250,19 +250,19 @@ def _choose_units(
         values = table.get(f"file_{name}", table.get(name))
         if name not in known:
             raise InvalidInputError(
-                f"{CALLER}: quality names {name!r}; expected one of the units' columns of numbers or "
+                f"quality names {name!r}; expected one of the units' columns of numbers or "
                 f"text, {known}.{suggest(name, known)}"
             )
         is_number = isinstance(wanted, (int, float, np.number))
         if is_number and not pd.api.types.is_numeric_dtype(values):
             raise InvalidInputError(
-                f"{CALLER}: quality={{{name!r}: {wanted!r}}} is a least value, but the column holds text, "
+                f"quality={{{name!r}: {wanted!r}}} is a least value, but the column holds text, "
                 f"{sorted(set(values))[:5]}. Give the text allowed."
             )
         allowed = [wanted] if isinstance(wanted, str) else wanted
         if not is_number and not isinstance(allowed, Collection):
             raise InvalidInputError(
-                f"{CALLER}: quality={{{name!r}: {wanted!r}}}; expected a least value, a text or a list of "
+                f"quality={{{name!r}: {wanted!r}}}; expected a least value, a text or a list of "
                 "what is allowed."
             )
         keep = values >= wanted if is_number else values.isin(list(allowed))
@@ -271,7 +271,7 @@ def _choose_units(
         table = table[keep]
     if not len(table):
         raise InvalidInputError(
-            f"{CALLER}: none of {n_all} units is left. Dropped, one rule after the other: "
+            f"none of {n_all} units is left. Dropped, one rule after the other: "
             f"{report.summary('neurons')}. Lower what quality asks for."
         )
     return table
@@ -293,7 +293,7 @@ def _trains(
             flaw = f"start at {train[0]:g} s"
         if flaw:
             raise InvalidInputError(
-                f"{CALLER}: the spike times of unit {unit} in {path} {flaw}; expected ascending "
+                f"the spike times of unit {unit} in {path} {flaw}; expected ascending "
                 "seconds from 0. Mend the file, leave the unit out by quality, or read its spikes "
                 "yourself and use from_spike_times."
             )
@@ -308,7 +308,7 @@ def _read_trials(
     if events is not None:
         if align is not None:
             raise InvalidInputError(
-                f"{CALLER}: given both align={align!r} and events; expected one. Leave one out."
+                f"given both align={align!r} and events; expected one. Leave one out."
             )
         try:
             given = np.asarray(events, float)
@@ -316,13 +316,13 @@ def _read_trials(
             given = np.zeros(0)
         if given.ndim != 1 or not len(given):
             raise InvalidInputError(
-                f"{CALLER}: events has shape {np.shape(events)}; expected one time a trial, in seconds."
+                f"events has shape {np.shape(events)}; expected one time a trial, in seconds."
             )
         return pd.DataFrame({"event_time": given}), "event"
     if file.trials is None or not len(file.trials):
         tables = sorted(set(file.intervals or ()) - {"trials"})
         raise InvalidInputError(
-            f"{CALLER}: {path} has no table of trials (other tables of intervals: {tables}). Pass the "
+            f"{path} has no table of trials (other tables of intervals: {tables}). Pass the "
             "time of each trial's event in seconds, events=array."
         )
     trials = _plain_without(file.trials, "trials", ("event_time",), report)
@@ -330,7 +330,7 @@ def _read_trials(
     name = align or next(name for name in EVENT_COLUMNS if name in numbers)
     if name not in numbers:
         raise InvalidInputError(
-            f"{CALLER}: align={name!r} is no column of numbers in the table of trials of {path}; those "
+            f"align={name!r} is no column of numbers in the table of trials of {path}; those "
             f"are {numbers}.{suggest(name, numbers)}"
         )
     return trials.assign(event_time=trials[name].astype(float)), name

@@ -14,7 +14,7 @@ __all__ = ["read_signals"]
 
 
 def read_signals(
-    found: Mapping[str, Any], wanted: str | Sequence[str], report: Report, *, caller: str
+    found: Mapping[str, Any], wanted: str | Sequence[str], report: Report
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Read time series: seconds, and values in the unit that the file states.
 
@@ -27,8 +27,6 @@ def read_signals(
         can be read.
     report : Report
         Gets a row for what "all" leaves out.
-    caller : str
-        Name put in front of errors.
 
     Returns
     -------
@@ -46,14 +44,14 @@ def read_signals(
         names = [wanted] if isinstance(wanted, str) else wanted
         if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
             raise InvalidInputError(
-                f"{caller}: signals={wanted!r}; expected names of time series, 'all' or None."
+                f"signals={wanted!r}; expected names of time series, 'all' or None."
             )
-        chosen = {name: _find(name, found, caller) for name in names}
+        chosen = {name: _find(name, found) for name in names}
         for path in chosen.values():
             flaw = _flaw(found[path])
             if flaw:
                 raise InvalidInputError(
-                    f"{caller}: the series {path} has {flaw}; expected numbers of shape (samples,) or "
+                    f"the series {path} has {flaw}; expected numbers of shape (samples,) or "
                     "(samples, variables), with a time each. Leave it out of signals."
                 )
     return {name: (_times(found[path]), _values(found[path])) for name, path in chosen.items()}
@@ -69,20 +67,19 @@ def _short(path: str, found: Mapping[str, Any]) -> str:
     return next((e for e in _ends(path) if sum(e in _ends(p) for p in found) == 1), path)
 
 
-def _find(name: str, found: Mapping[str, Any], caller: str) -> str:
+def _find(name: str, found: Mapping[str, Any]) -> str:
     if name in found:
         return name
     near = [path for path in found if name in _ends(path)]
     if len(near) > 1:
         raise InvalidInputError(
-            f"{caller}: signal {name!r} names {len(near)} series, {near}; expected one. Give more of "
+            f"signal {name!r} names {len(near)} series, {near}; expected one. Give more of "
             f"its path, such as {_short(near[0], found)!r}."
         )
     if not near:
         names = sorted(_short(path, found) for path in found)
         raise InvalidInputError(
-            f"{caller}: signal {name!r} is not in the file; its series are {names}."
-            f"{suggest(name, names)}"
+            f"signal {name!r} is not in the file; its series are {names}.{suggest(name, names)}"
         )
     return near[0]
 

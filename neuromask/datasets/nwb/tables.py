@@ -78,7 +78,7 @@ def _plain(column: Any, length: int) -> np.ndarray | None:
 
 
 def unit_regions(
-    units: Any, electrodes: Any, column: str | None, report: Report, *, caller: str
+    units: Any, electrodes: Any, column: str | None, report: Report
 ) -> np.ndarray | None:
     """Find the region of each unit: in a column of units, or where its electrodes are.
 
@@ -90,15 +90,13 @@ def unit_regions(
         Column of units, or else of electrodes, that names regions; well-known ones by default.
     report : Report
         Gets rows of units without a region, and of those with electrodes in several.
-    caller : str
-        Name put in front of errors.
 
     Returns
     -------
     ndarray of str (units,), or None
         `UNKNOWN_REGION` where a unit has none; None where no unit has one.
     """
-    labels = _named_regions(units, electrodes, column, report, caller)
+    labels = _named_regions(units, electrodes, column, report)
     known = np.array([not _is_unknown(label) for label in labels], bool)
     reason = f"no region in the file, so {UNKNOWN_REGION!r}" if known.any() else "no region"
     report.dropped("regions", reason, (~known).sum(), known.sum())
@@ -113,13 +111,11 @@ def _is_unknown(label: Any) -> bool:
     return is_missing(label) or str(label).strip().lower() in MISSING
 
 
-def _named_regions(
-    units: Any, electrodes: Any, column: str | None, report: Report, caller: str
-) -> list[Any]:
+def _named_regions(units: Any, electrodes: Any, column: str | None, report: Report) -> list[Any]:
     there = [] if electrodes is None else list(electrodes.colnames)
     if column is not None and column not in units.colnames and column not in there:
         raise InvalidInputError(
-            f"{caller}: region_column={column!r} is in neither table of the file; expected a column "
+            f"region_column={column!r} is in neither table of the file; expected a column "
             f"of units, {list(units.colnames)}, or of electrodes, {there}."
             f"{suggest(column, [*units.colnames, *there])}"
         )
@@ -134,7 +130,7 @@ def _named_regions(
             return list(labels)
         if column is not None:
             raise InvalidInputError(
-                f"{caller}: region_column={column!r} holds no text; expected the name of a region for "
+                f"region_column={column!r} holds no text; expected the name of a region for "
                 "each unit. Choose another column."
             )
     places = _plain(electrodes[column or "location"], len(electrodes)) if there else None
@@ -143,7 +139,7 @@ def _named_regions(
         return _regions_of_rows(rows, places, report)
     if column is not None:
         raise InvalidInputError(
-            f"{caller}: region_column={column!r} is a column of electrodes, but units do not say which "
+            f"region_column={column!r} is a column of electrodes, but units do not say which "
             "electrodes are theirs; expected a column of units. Choose one of those, or None."
         )
     if "electrode_group" in units.colnames:
