@@ -44,6 +44,7 @@ _SUBMODULES = (
     "decoding",
     "masks",
     "metrics",
+    "nn",
     "plots",
 )
 

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from .errors import CheckpointError
 
-__all__ = ["FORMAT_VERSION", "read_folder", "write_folder"]
+__all__ = ["MODEL_FORMAT", "read_folder", "write_folder"]
 
 FORMAT = "neuromask.MtMPretrainer"
-FORMAT_VERSION = 1
+MODEL_FORMAT = 2
 TENSORS, DESCRIPTION = "model.safetensors", "model.json"
 
 
@@ -45,7 +45,7 @@ def write_folder(
 
     folder = check_new_folder(folder, overwrite=overwrite)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    header = {"format": FORMAT, "version": FORMAT_VERSION}
+    header = {"format": FORMAT, "version": MODEL_FORMAT}
     text = json.dumps(header | description, indent=1, default=_plain)
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
     try:
@@ -84,10 +84,10 @@ def read_folder(folder: str | os.PathLike) -> tuple[dict[str, Tensor], dict[str,
         ) from error
     if not isinstance(description, dict) or description.get("format") != FORMAT:
         raise CheckpointError(f"{folder / DESCRIPTION} does not describe a {FORMAT}.")
-    if description["version"] > FORMAT_VERSION:
+    if description["version"] > MODEL_FORMAT:
         raise CheckpointError(
             f"{folder} has format version {description['version']}; this neuromask reads "
-            f"up to {FORMAT_VERSION}. Upgrade neuromask."
+            f"up to {MODEL_FORMAT}. Upgrade neuromask."
         )
     try:
         tensors = load_file(folder / TENSORS)
@@ -95,7 +95,17 @@ def read_folder(folder: str | os.PathLike) -> tuple[dict[str, Tensor], dict[str,
         raise CheckpointError(
             f"{folder / TENSORS} is damaged ({error}). Save or copy the model again."
         ) from error
+    if description["version"] < 2:
+        tensors = {_renamed(name): tensor for name, tensor in tensors.items()}
     return tensors, description
+
+
+def _renamed(name: str) -> str:
+    """Give a tensor of format 1 its name of today."""
+    *parents, last = name.split(".")
+    new = {"unseen": "hidden_token", "history": "spike_history"}
+    new |= {"start_history": "start_spike_history"}
+    return ".".join([*parents, new.get(last, last)])
 
 
 def _plain(value: Any) -> Any:

@@ -30,7 +30,7 @@ __all__ = [
     "table_exclusions",
 ]
 
-UNKNOWN_REGION = "unknown"
+NO_REGION_GIVEN = "unknown"
 # A tenth of fewer trials is a poor judge of weights, and missed by those that train.
 MANY_TRIALS = 100
 HELD_OUT = 0.1
@@ -200,7 +200,7 @@ def read_known(X: Any, known: dict[str, SessionInfo], *, rebin: float | None = N
 
 def region_codes(info: SessionInfo, ignored: Iterable[str]) -> np.ndarray:
     """Give each neuron its region's number, -1 where regions are never targets."""
-    labels = np.array(info.regions or (UNKNOWN_REGION,) * info.n_neurons)
+    labels = np.array(info.regions or (NO_REGION_GIVEN,) * info.n_neurons)
     codes = np.unique(labels, return_inverse=True)[1]
     return np.where(np.isin(labels, list(ignored)), -1, codes)
 

@@ -19,7 +19,7 @@ from .evaluation import REGION_TASKS, TASKS
 
 __all__ = ["PSTH", "MeanRate", "PoissonGLM"]
 
-RATE_FLOOR = 1e-4
+LEAST_BASELINE_RATE = 1e-4
 
 
 class MeanRate:
@@ -35,7 +35,7 @@ class MeanRate:
     @public
     def fit(self, X: Any, regions: Any = None, X_val: Any = None) -> MeanRate:
         """Measure the mean count per bin of trials (trials, time, neurons)."""
-        self.rates_ = check_spikes(X).mean((0, 1)).clip(RATE_FLOOR)
+        self.rates_ = check_spikes(X).mean((0, 1)).clip(LEAST_BASELINE_RATE)
         return self
 
     @public
@@ -294,7 +294,7 @@ def _check_alike(
 
 def _psth(counts: np.ndarray, smoothing: float) -> np.ndarray:
     """Smoothed mean response, shrunk a little towards the mean so that none is zero."""
-    mean = counts.mean((0, 1)).clip(RATE_FLOOR)
+    mean = counts.mean((0, 1)).clip(LEAST_BASELINE_RATE)
     psth = gaussian_filter1d(counts.mean(0), smoothing, axis=0, mode="nearest")
     return (psth * len(counts) + mean * 2) / (len(counts) + 2)
 

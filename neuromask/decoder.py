@@ -20,7 +20,7 @@ from ._random import random_streams
 from ._recordings import Recording, read_known
 from .decoding.baselines import DECODING_TASKS, decoding_baselines
 from .decoding.features import block_sizes, read_features
-from .decoding.finetuning import STRATEGIES, finetune_readout, split_for_validation
+from .decoding.finetuning import DECODER_STAGES, finetune_readout, split_for_validation
 from .decoding.interpretation import region_importance, scores_over_time
 from .decoding.pretrained import (
     check_scheme,
@@ -564,7 +564,7 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
 
     def _check_parameters(self) -> None:
         check_choice("task", self.task, DECODING_TASKS)
-        check_choice("finetune", self.finetune, ("head", *STRATEGIES))
+        check_choice("finetune", self.finetune, ("head", *DECODER_STAGES))
         if isinstance(self.class_weight, str):
             check_choice("class_weight", self.class_weight, ["balanced"])
         for name in ("max_epochs", "batch_size", "n_iter_no_change"):

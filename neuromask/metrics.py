@@ -15,7 +15,7 @@ from .errors import InvalidInputError, public
 __all__ = ["bits_per_spike", "poisson_d2", "poisson_nll", "psth_r2", "trial_r2"]
 
 # A rate of zero would make a single spike infinitely surprising.
-RATE_FLOOR = 1e-9
+LEAST_SCORED_RATE = 1e-9
 # Variation below this share of the total is rounding: the neuron does not vary.
 ROUNDING = 1e-12
 
@@ -120,7 +120,9 @@ def poisson_d2(counts: ArrayLike, rates: ArrayLike) -> np.ndarray:
     axes = tuple(range(counts.ndim - 1))
     saturated = (counts - xlogy(counts, counts)).sum(axes)
     null = (counts.mean(axes) - xlogy(counts, counts.mean(axes))).sum(axes) - saturated
-    model = (np.maximum(rates, RATE_FLOOR) - xlogy(counts, np.maximum(rates, RATE_FLOOR))).sum(axes)
+    model = (
+        np.maximum(rates, LEAST_SCORED_RATE) - xlogy(counts, np.maximum(rates, LEAST_SCORED_RATE))
+    ).sum(axes)
     spikes = counts.sum(axes)
     return 1 - _ratio(model - saturated, np.where(null > ROUNDING * spikes, null, 0.0))
 
@@ -182,7 +184,7 @@ def trial_r2(counts: ArrayLike, rates: ArrayLike) -> np.ndarray:
 
 
 def _nll(counts: np.ndarray, rates: np.ndarray) -> np.ndarray:
-    rates = np.maximum(rates, RATE_FLOOR)
+    rates = np.maximum(rates, LEAST_SCORED_RATE)
     axes = tuple(range(counts.ndim - 1))
     return (rates - xlogy(counts, rates) + gammaln(counts + 1)).sum(axes)
 

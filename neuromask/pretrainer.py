@@ -44,7 +44,7 @@ from .schemes import MTM_SCHEMES, Scheme, resolve_schemes, scheme_index
 from .training.fitting import Masking, fit_network, session_tensors
 from .training.loop import TrainingConfig
 from .training.new_sessions import add_sessions, start_session
-from .training.parameters import ADAPTING
+from .training.parameters import ADAPTATION_STAGES
 from .training.progress import fit_progress
 
 __all__ = ["PAPER_SIZES", "MtMPretrainer", "check_parameters", "fitted_network", "load"]
@@ -339,7 +339,7 @@ class MtMPretrainer(
         (20, 20, 12)
         """
         check_is_fitted(self)
-        if not self.model_.config.encode:
+        if self.model_.encoder is None:
             raise InvalidInputError(
                 "the model has no encoder of neurons, which is trained across sessions; "
                 "fit it on several sessions (or with encode_neurons=True), or use finetune."
@@ -404,7 +404,7 @@ class MtMPretrainer(
             If the sessions do not fit the model, or a parameter is out of range.
         """
         check_is_fitted(self)
-        check_choice("strategy", strategy, ("auto", *ADAPTING))
+        check_choice("strategy", strategy, ("auto", *ADAPTATION_STAGES))
         if max_epochs is not None:
             check_positive_int("max_epochs", max_epochs)
         if learning_rate is not None:
@@ -412,7 +412,7 @@ class MtMPretrainer(
         recordings = self._read_unseen(X)
         known = {r.info.session_id: r.info for r in recordings}
         streams = random_streams(self.random_state if random_state is None else random_state)
-        encode = self.model_.config.encode
+        encode = self.model_.encoder is not None
         few = min(len(r.counts) for r in recordings) < MANY_TRIALS and encode
         amount = "few" if few else "many"
         recordings, held_out = self._hold_out(recordings, X_val, known, streams)
@@ -618,8 +618,8 @@ class MtMPretrainer(
             "parameters": self.get_params(deep=False),
             "schemes": [scheme.name for scheme in self.schemes_],
             "sessions": [dataclasses.asdict(info) for info in self.sessions_.values()],
-            "encode": self.model_.config.encode,
-            "region_names": list(self.model_.config.region_names),
+            "encode": self.model_.encoder is not None,
+            "region_names": list(self.model_.region_names),
             "history": self.history_.to_dict("list"),
             "excluded": self.excluded_.to_dict("list"),
         }

@@ -19,7 +19,7 @@ from .errors import InvalidInputError, calling, public, suggest
 
 __all__ = ["Session"]
 
-FORMAT_VERSION = 1
+SESSION_FORMAT = 1
 REPORT_COLUMNS = ("item", "reason", "dropped", "kept")
 
 # Names of dimensions, in the singular, that leave no doubt which axis is meant.
@@ -351,7 +351,7 @@ class Session:
             arrays["rates"] = self.rates
         header = {
             "format": "neuromask.Session",
-            "version": FORMAT_VERSION,
+            "version": SESSION_FORMAT,
             "bin_width": self.bin_width,
             "session_id": self.session_id,
             "subject": self.subject,

@@ -43,7 +43,7 @@ def main() -> int:
             np.savez(folder / f"{name}.npz", **found)
             print(f"{name}: {len(found)} arrays")
             continue
-        before = dict(np.load(folder / f"{name}.npz"))
+        before = {renamed(k): v for k, v in np.load(folder / f"{name}.npz").items()}
         different = [key for key in before if not same(before[key], found.get(key))]
         print(f"{name}: {len(before)} arrays, {len(different)} different")
         for key in different:
@@ -164,6 +164,14 @@ def tabled(table: pd.DataFrame, name: str) -> dict[str, np.ndarray]:
     """Give the columns of a table, as numbers or text."""
     columns = {c: table[c].to_numpy() for c in table}
     return {f"{name}/{c}": v.astype(str) if v.dtype.kind == "O" else v for c, v in columns.items()}
+
+
+def renamed(key: str) -> str:
+    """Give a tensor of an old record its name of today."""
+    for old, new in {"unseen": "hidden_token", "history": "spike_history"}.items():
+        if key.endswith((f"/{old}", f".{old}")):
+            return key.removesuffix(old) + new
+    return key.replace("start_history", "start_spike_history")
 
 
 def same(before: np.ndarray, after: np.ndarray | None) -> bool:

@@ -7,14 +7,20 @@ import pytest
 import torch
 
 import neuromask as nm
-from neuromask.nn.neuron_statistics import N_STATISTICS, NOISE, NOISE_EDGE, Calibration, Calibrator
+from neuromask.nn.neuron_statistics import (
+    N_DESCRIPTORS,
+    NOISE,
+    NOISE_EDGE,
+    NeuronStatistics,
+    PopulationStatistics,
+)
 from neuromask.training.new_sessions import InferredStarts, PretendedNew
 
 from .backbones import backbone_of
 
 
-def calibrator(counts, regions=None, n_factors=4):
-    return Calibrator(
+def statistics_of(counts, regions=None, n_factors=4):
+    return PopulationStatistics(
         torch.as_tensor(counts),
         regions,
         known_regions=("CA1", "TH"),
@@ -24,7 +30,7 @@ def calibrator(counts, regions=None, n_factors=4):
 
 
 def calibrate(counts, regions=None, n_factors=4):
-    return calibrator(counts, regions, n_factors).whole()
+    return statistics_of(counts, regions, n_factors).whole()
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +54,7 @@ def test_moments_and_correlations_are_numpys(counts):
 def test_factors_are_the_leading_eigenvectors(counts):
     found = calibrate(counts)
     values, vectors = np.linalg.eigh(found.correlation.double().numpy())
-    loading = found.statistics[:, N_STATISTICS:] / (0.5 * 16**0.5)
+    loading = found.descriptors[:, N_DESCRIPTORS:] / (0.5 * 16**0.5)
     overlap = np.abs(vectors[:, ::-1][:, :4].T @ loading.numpy())
     kept = values[::-1][:4] > 0.5
     assert kept.any()
@@ -61,18 +67,18 @@ def test_factors_are_the_leading_eigenvectors(counts):
 @pytest.mark.parametrize("n_trials", [10, 40])
 def test_factors_must_rise_above_the_noise_of_that_many_trials(n_trials):
     counts = np.random.default_rng(0).poisson(0.3, (n_trials, 100, 150))
-    found = calibrator(counts)
+    found = statistics_of(counts)
     largest = np.linalg.eigvalsh(found.whole().correlation.double().numpy())[-1]
     assert found.noise == pytest.approx(NOISE_EDGE * largest, rel=0.1)
     assert found.strength.max() > found.noise  # the edge itself would leave out weak factors too
-    assert calibrator(np.tile(counts, (400 // n_trials, 1, 1))).noise == NOISE
+    assert statistics_of(np.tile(counts, (400 // n_trials, 1, 1))).noise == NOISE
 
 
 def test_statistics_of_neurons_do_not_depend_on_their_order(counts):
     order = np.random.default_rng(1).permutation(16)
     one, other = (calibrate(c, n_factors=3) for c in (counts, counts[:, :, order]))
     torch.testing.assert_close(
-        one.statistics[order, :N_STATISTICS], other.statistics[:, :N_STATISTICS]
+        one.descriptors[order, :N_DESCRIPTORS], other.descriptors[:, :N_DESCRIPTORS]
     )
     coupling = [c.factor_out @ c.factor_in.T for c in (one, other)]
     torch.testing.assert_close(coupling[0][order][:, order], coupling[1], atol=2e-3, rtol=2e-2)
@@ -168,7 +174,7 @@ def test_only_new_sessions_train_the_encoder():
 
 def test_leaving_trials_out_is_calibrating_on_the_rest():
     counts = nm.simulate(60, n_neurons=40, n_time=30, random_state=0).counts
-    whole = calibrator(counts, n_factors=3)
+    whole = statistics_of(counts, n_factors=3)
     left, rest = whole.without(torch.arange(12)), calibrate(counts[12:], n_factors=3)
     # Moments stay those of all trials, correlations are those of the rest.
     pairs = torch.stack([left.correlation.flatten(), rest.correlation.flatten()])
@@ -185,7 +191,7 @@ def test_counts_of_the_trials_left_out_have_no_part_in_correlations():
     changed = counts.copy()
     for i in range(10):  # the same rates, other correlations
         changed[:4, :, i] = np.roll(changed[:4, :, i], i, axis=0)
-    one, other = (calibrator(c).without(torch.arange(4)) for c in (counts, changed))
+    one, other = (statistics_of(c).without(torch.arange(4)) for c in (counts, changed))
     torch.testing.assert_close(one.correlation, other.correlation, atol=2e-3, rtol=0)
     assert not torch.allclose(calibrate(counts).correlation, calibrate(changed).correlation)
 
@@ -194,16 +200,16 @@ def test_trials_that_are_repeated_tell_the_same_but_count():
     counts = nm.simulate(60, n_neurons=16, n_time=30, random_state=0).counts
     once, again = (calibrate(np.tile(counts, (n, 1, 1)), n_factors=1) for n in (1, 4))
     torch.testing.assert_close(once.correlation, again.correlation, atol=1e-4, rtol=0)
-    gain = (again.statistics - once.statistics).mean(0)
-    expected = np.zeros(N_STATISTICS + 1)
+    gain = (again.descriptors - once.descriptors).mean(0)
+    expected = np.zeros(N_DESCRIPTORS + 1)
     expected[3] = np.log(4)
     np.testing.assert_allclose(gain, expected, atol=1e-3)
 
 
 def test_how_far_factors_are_trusted_depends_on_the_number_of_trials():
     model, tensors = sessions_of_a_backbone()
-    one = model.calibrator(tensors[0].counts, None).whole()
-    more = one.statistics.clone()
+    one = model.population_statistics(tensors[0].counts, None).whole()
+    more = one.descriptors.clone()
     more[:, 3] += np.log(4)
     with torch.no_grad():
         model.encoder.write.weight.zero_()  # factors are all that is left of the read-outs
@@ -221,22 +227,22 @@ def test_what_a_session_learned_is_added_to_what_is_inferred():
     starts, stitch = InferredStarts(model, tensors), model.stitch("sim-0")
     with torch.no_grad():
         stitch.read_in.weight.add_(1.0)
-    inferred = model.encoder(starts.calibrators[0].without(torch.arange(5)))
+    inferred = model.encoder(starts.descriptors[0].without(torch.arange(5)))
     found = starts.weights(0, torch.arange(5), None)
     torch.testing.assert_close(found.read_in, 1 + inferred.read_in)
-    whole = model.encoder(model.calibrator(tensors[0].counts, None).whole())
+    whole = model.encoder(model.population_statistics(tensors[0].counts, None).whole())
     torch.testing.assert_close(stitch.weights().read_in, 1 + whole.read_in)
 
 
 def test_an_encoder_ignores_the_order_of_neurons():
     model, tensors = sessions_of_a_backbone()
-    calibration = model.calibrator(tensors[0].counts, None).whole()
+    calibration = model.population_statistics(tensors[0].counts, None).whole()
     order = torch.randperm(8, generator=torch.Generator().manual_seed(0))
-    moved = Calibration(
+    moved = NeuronStatistics(
         mean=calibration.mean[order],
         scale=calibration.scale[order],
         region=calibration.region[order],
-        statistics=calibration.statistics[order],
+        descriptors=calibration.descriptors[order],
         correlation=calibration.correlation[order][:, order],
         factor_in=calibration.factor_in[order],
         factor_out=calibration.factor_out[order],

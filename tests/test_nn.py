@@ -144,7 +144,7 @@ def test_neurons_read_their_own_patch():
             read_in=weights.read_in[:, order],
             linear_in=weights.linear_in[:, order],
             read_out=weights.read_out[order],
-            history=weights.history[:, order],
+            spike_history=weights.spike_history[:, order],
         )
         inverse = order.argsort()
         net.patches["a"] = [inverse[p] for p in net.patches["a"]]

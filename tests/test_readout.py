@@ -5,7 +5,7 @@ from scipy.special import log_softmax, softmax
 from sklearn.metrics import log_loss
 
 from neuromask.decoding.features import FINE_WINDOWS, WINDOWS, block_sizes, decoding_features
-from neuromask.decoding.readout import N_FOLDS, calibrate, fit_readout, make_folds
+from neuromask.decoding.readout import N_FOLDS, fit_readout, fit_temperature, make_folds
 from neuromask.decoding.targets import Classes, read_target
 from neuromask.nn.session_weights import State, TrialGroup
 
@@ -81,14 +81,14 @@ def test_calibration_recovers_a_known_temperature_and_offset():
     rng = np.random.default_rng(0)
     logits = rng.normal(0, 2, size=(20000, 3))
     truth = np.array([rng.choice(3, p=p) for p in softmax(logits + [0.3, 0, -0.3], axis=1)])
-    temperature, offset = calibrate(logits / 5, truth, np.ones(20000))
+    temperature, offset = fit_temperature(logits / 5, truth, np.ones(20000))
     assert temperature == pytest.approx(5, rel=0.05)
     np.testing.assert_allclose(offset, [0.3, 0, -0.3], atol=0.06)
 
 
 def test_calibration_is_careful_with_few_trials():
     outputs = np.array([[-1.0, 1.0], [1.0, -1.0]] * 3)
-    temperature, offset = calibrate(outputs, np.array([1, 0] * 3), np.ones(6))
+    temperature, offset = fit_temperature(outputs, np.array([1, 0] * 3), np.ones(6))
     chances = np.exp(log_softmax(temperature * outputs + offset, axis=1))
     assert chances.max() < 0.999
     np.testing.assert_allclose(offset, 0, atol=1e-4)

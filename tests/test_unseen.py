@@ -131,8 +131,9 @@ def test_without_an_encoder_a_new_session_starts_from_chance(pre, sessions):
 def test_a_session_met_later_starts_from_what_the_encoder_infers(many, sessions, tmp_path):
     new = many.calibrate(sessions[3])
     assert [stitch.has_start for stitch in new.model_.stitches] == [False] * 3 + [True]
-    calibrator = new.model_.calibrator(torch.as_tensor(sessions[3].counts), sessions[3].regions)
-    inferred = new.model_.encoder(calibrator.whole()).read_in.detach()
+    counts, regions = torch.as_tensor(sessions[3].counts), sessions[3].regions
+    statistics = new.model_.population_statistics(counts, regions).whole()
+    inferred = new.model_.encoder(statistics).read_in.detach()
     torch.testing.assert_close(new.model_.stitch("sim-3").weights().read_in.detach(), inferred)
     loaded = nm.load(new.save(tmp_path / "model"))
     for session in sessions:

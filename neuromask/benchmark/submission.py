@@ -19,7 +19,7 @@ from ..decoder import MtMDecoder
 from ..decoding.pretrained import is_fitted
 from ..errors import InvalidInputError, public, warn
 from ..evaluation import task_scheme
-from ..metrics import RATE_FLOOR
+from ..metrics import LEAST_SCORED_RATE
 from ..pretrainer import MtMPretrainer, check_parameters
 from ..session import Session
 from .files import (
@@ -51,7 +51,7 @@ from .tasks import (
 __all__ = ["TASKS", "score_submission", "write_ground_truth", "write_submission"]
 
 # Windows predicted at a time: a submission may hold tens of thousands, one for every bin.
-PORTION = 1024
+WINDOWS_A_PASS = 1024
 # Probability of a class that no training trial had.
 CHANCE_FLOOR = 1e-6
 # What the tasks are called here.
@@ -382,6 +382,6 @@ def _log_rates(task: Task, pre: MtMPretrainer, test: Session) -> np.ndarray:
     hidden = hidden_entries(task, test)
     rates = [
         select_scored(task, test, pre.predict(test[rows], scheme=scheme, hidden=hidden))
-        for rows in (slice(i, i + PORTION) for i in range(0, len(test), PORTION))
+        for rows in (slice(i, i + WINDOWS_A_PASS) for i in range(0, len(test), WINDOWS_A_PASS))
     ]
-    return np.log(np.maximum(np.ascontiguousarray(np.concatenate(rates)), RATE_FLOOR))
+    return np.log(np.maximum(np.ascontiguousarray(np.concatenate(rates)), LEAST_SCORED_RATE))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InvalidInputError, public, suggest
-from ..session import FORMAT_VERSION, Session
+from ..session import SESSION_FORMAT, Session
 
 __all__ = ["load_npz"]
 
@@ -84,10 +84,10 @@ def _unknown_layout(arrays: dict[str, np.ndarray], path: Path) -> InvalidInputEr
 
 
 def _own_layout(arrays: dict[str, np.ndarray], header: dict[str, Any], path: Path) -> Session:
-    if header["version"] > FORMAT_VERSION:
+    if header["version"] > SESSION_FORMAT:
         raise InvalidInputError(
             f"{path} has format version {header['version']}; this neuromask reads up to "
-            f"{FORMAT_VERSION}. Upgrade neuromask."
+            f"{SESSION_FORMAT}. Upgrade neuromask."
         )
     parts: dict[str, dict[str, np.ndarray]] = {"neurons": {}, "trials": {}, "signals": {}}
     for key, values in arrays.items():

@@ -27,10 +27,10 @@ from .features import decoding_features
 from .readout import Readout, read_scheme
 from .targets import Classes, Signals
 
-__all__ = ["STRATEGIES", "finetune_readout", "split_for_validation"]
+__all__ = ["DECODER_STAGES", "finetune_readout", "split_for_validation"]
 
 #: Parts of the network that are trained, one stage after the other.
-STRATEGIES = {"gradual": ("session", "all"), "full": ("all",)}
+DECODER_STAGES = {"gradual": ("session", "all"), "full": ("all",)}
 # Share of the training trials in which the scheme hides counts, as it did in pretraining.
 MASKED = 0.5
 
@@ -257,7 +257,7 @@ def finetune_readout(
         "session": [*stitch.parameters(), model.weights, model.intercept],
         "all": list(model.parameters()),
     }
-    stages = {stage: parts[stage] for stage in STRATEGIES[strategy]}
+    stages = {stage: parts[stage] for stage in DECODER_STAGES[strategy]}
     start = objective.validate()[1]
     history = train_in_stages(model, objective, config, streams, stages, on_epoch=on_epoch)
     head = pd.DataFrame([{"epoch": 0, "stage": "head", **start}])
@@ -272,7 +272,7 @@ def finetune_readout(
         left_out=objective.outputs(validation).double().cpu().numpy(),
         loss=end["val_loss"],
     )
-    return network, trained.calibrated(target.take(rows[1]), trial_weights[rows[1]]), table
+    return network, trained.with_temperature(target.take(rows[1]), trial_weights[rows[1]]), table
 
 
 def split_for_validation(

@@ -16,7 +16,7 @@ from .features import block_sizes, read_features
 from .ridge import fit_ridge
 from .targets import Classes, Signals
 
-__all__ = ["Readout", "calibrate", "fit_readout", "make_folds", "read_scheme"]
+__all__ = ["Readout", "fit_readout", "fit_temperature", "make_folds", "read_scheme"]
 
 Folds = Sequence[tuple[np.ndarray, np.ndarray]]
 
@@ -63,11 +63,11 @@ class Readout:
         """Predict outputs (trials, time or 1, outputs)."""
         return features.astype(np.float64) @ self.weights + self.intercept
 
-    def calibrated(self, target: Classes | Signals, trial_weights: np.ndarray) -> Readout:
+    def with_temperature(self, target: Classes | Signals, trial_weights: np.ndarray) -> Readout:
         """Return it with the temperature and offset that suit the trials left out."""
         if not isinstance(target, Classes):
             return self
-        temperature, offset = calibrate(self.left_out[:, 0], target.codes, trial_weights)
+        temperature, offset = fit_temperature(self.left_out[:, 0], target.codes, trial_weights)
         return replace(self, temperature=temperature, offset=offset)
 
     def log_chances(self, outputs: np.ndarray) -> np.ndarray:
@@ -119,7 +119,7 @@ def fit_readout(
     ]
     fit, metric = min(zip(fits, metrics, strict=True), key=lambda found: found[0].loss)
     readout = Readout(axes @ (metric[:, None] * fit.weights), fit.intercept, fit.loss, fit.left_out)
-    return readout.calibrated(target, trial_weights)
+    return readout.with_temperature(target, trial_weights)
 
 
 def read_scheme(
@@ -175,7 +175,7 @@ def make_folds(target: Classes | Signals, seed: int) -> Folds:
     return list(cut.split(np.arange(n_trials)))
 
 
-def calibrate(
+def fit_temperature(
     outputs: np.ndarray, classes: np.ndarray, trial_weights: np.ndarray
 ) -> tuple[float, np.ndarray]:
     """Find the factor and offsets whose softmax is the likeliest on trials left out.

@@ -2,43 +2,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
-from torch import nn
+import torch
 
 from ..errors import InvalidInputError, public, suggest
 from .ndt1 import NDT1, NDT1Config
 from .ndt2 import NDT2, NDT2Config
+from .neuron_encoder import NeuronEncoder
+from .session_weights import SessionStatistics, State, Stitch, TrialGroup
 
-__all__ = ["Backbone", "available_backbones", "find_backbone", "register_backbone"]
+__all__ = [
+    "Backbone",
+    "BackboneNetwork",
+    "available_backbones",
+    "find_backbone",
+    "register_backbone",
+]
+
+
+@runtime_checkable
+class BackboneNetwork(Protocol):
+    """What the library asks of a backbone's network.
+
+    :class:`neuromask.nn.SessionNetwork` offers all of it but `states`, so that a network which
+    derives from it defines that method alone.
+
+    Attributes
+    ----------
+    n_time : int
+        Bins of the longest trial that it can read.
+    n_features : int
+        Features of a bin, of which embeddings are made.
+    encoder : NeuronEncoder or None
+        Infers the weights of new sessions; None where these start from chance.
+    """
+
+    n_time: int
+    n_features: int
+    encoder: NeuronEncoder | None
+
+    def states(
+        self, groups: Sequence[TrialGroup], *, generator: torch.Generator | None = None
+    ) -> list[State]:
+        """Give the features and log-rates of masked trials; `generator` is the source of dropout."""
+
+    def stitch(self, session_id: str) -> Stitch:
+        """Return what belongs to one session: its weights and its base rates."""
+
+    def add_session(self, statistics: SessionStatistics, generator: torch.Generator) -> Stitch:
+        """Make room for one more session."""
 
 
 @dataclass(frozen=True)
 class Backbone:
-    """A network that turns groups of masked trials into log-rates.
+    """A network that turns groups of masked trials into log-rates, by name.
 
     Attributes
     ----------
     name : str
         Name in ``backbone=``.
     config : type
-        Dataclass of its sizes; its field names are checked against the estimator's parameters.
+        Dataclass of its sizes. Those of its fields that the estimator has parameters for (`dim`,
+        `n_layers`, `n_heads`, `dropout`, `positions`, `prompted`) are set from these; `encode` and
+        `region_names` say whether to add an encoder of neurons, and for which regions.
     build : callable
-        ``build(config, sessions, n_schemes, generator) -> nn.Module`` whose ``forward(groups, *,
-        generator)`` gives log-rates, whose ``states(groups, *, generator)`` gives those with the
-        features that embeddings pool, whose ``stitch(session_id)`` holds what is one session's, and
-        whose ``add_session(statistics, generator)`` makes room for another. With
-        ``config.encode`` it also has ``calibrator(counts, regions)``, ``encoder``, and
-        ``linear_dropout`` and ``trunk_dropout``, which fine-tuning lowers.
+        ``build(config, sessions, n_schemes, generator)`` makes a torch module that is a
+        :class:`BackboneNetwork`, from a list of `SessionStatistics`.
     description : str
         One line for documentation.
     """
 
     name: str
     config: type
-    build: Callable[..., nn.Module]
+    build: Callable[..., BackboneNetwork]
     description: str = ""
 
     def configure(self, **sizes: Any) -> Any:

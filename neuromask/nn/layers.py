@@ -36,12 +36,16 @@ def linear(
     scale: float = 1.0,
 ) -> nn.Linear:
     """Make a linear layer with uniform weights of variance ``scale**2 / (3 n_in)``."""
-    layer = nn.utils.skip_init(nn.Linear, n_in, n_out, bias=bias)
-    bound = scale * n_in**-0.5
-    with torch.no_grad():
-        layer.weight.uniform_(-bound, bound, generator=generator)
-        if bias:
-            layer.bias.zero_()
+    layer = nn.Linear(
+        1, 1, bias=bias, device="meta"
+    )  # without values, which global chance would give
+    layer.in_features, layer.out_features = n_in, n_out
+    bound = scale * max(n_in, 1) ** -0.5
+    layer.weight = nn.Parameter(
+        torch.empty(n_out, n_in).uniform_(-bound, bound, generator=generator)
+    )
+    if bias:
+        layer.bias = nn.Parameter(torch.zeros(n_out))
     return layer
 
 

@@ -32,9 +32,8 @@ from .layers import (
     parameter,
     rotation,
 )
-from .neuron_encoder import NeuronEncoder
-from .neuron_statistics import Calibrator
-from .session_weights import SessionStatistics, State, Stitch, TrialGroup, Weights
+from .session_network import SessionNetwork
+from .session_weights import SessionStatistics, State, TrialGroup, Weights
 from .smoothing import KernelBank, average
 
 __all__ = ["NDT1", "NDT1Config"]
@@ -60,7 +59,7 @@ class NDT1Config:
         Standard deviation, in bins, of the gaussian that smooths the linear path and the tokens.
     lags : tuple of float
         Bins by which the linear path's kernels look back, the first of them zero.
-    history_widths : tuple of float
+    spike_history_widths : tuple of float
         Standard deviations, in bins, of the averages of a neuron's own visible counts.
     dropout, input_dropout : float
         Dropout inside blocks and on the tokens that enter them.
@@ -84,7 +83,7 @@ class NDT1Config:
     n_linear: int = 48
     smoothing: float = 3.0
     lags: tuple[float, ...] = (0.0, -5.0, 5.0)
-    history_widths: tuple[float, ...] = (2.0, 5.0, 15.0)
+    spike_history_widths: tuple[float, ...] = (2.0, 5.0, 15.0)
     dropout: float = 0.3
     input_dropout: float = 0.2
     linear_dropout: float = 0.3
@@ -103,10 +102,10 @@ class _ReadIn(NamedTuple):
     tokens: Tensor  # (trials, special + time * patches, dim)
     times: Tensor  # (special + time * patches,), time bin of each token
     smoothed: Tensor  # (trials, time, n_linear)
-    own: Tensor  # (trials, n_history, time, neurons), each neuron's own visible counts, averaged
+    own: Tensor  # (trials, n_spike_history, time, neurons), each neuron's own visible counts, averaged
 
 
-class NDT1(nn.Module):
+class NDT1(SessionNetwork):
     """Transformer over time bins with a stitch per session and a prompt per scheme.
 
     Parameters
@@ -128,23 +127,29 @@ class NDT1(nn.Module):
         n_schemes: int,
         generator: torch.Generator,
     ) -> None:
-        super().__init__()
+        dim, n_linear = config.dim, config.n_linear
+        super().__init__(
+            max(s.n_time for s in sessions),
+            n_in=2 * dim,
+            n_features=dim + n_linear,
+            n_linear=n_linear,
+            n_spike_history=len(config.spike_history_widths),
+            dim=dim,
+        )
         self.config = config
         self.linear_dropout = config.linear_dropout
         self.trunk_dropout = config.trunk_dropout
-        dim = config.dim
-        self.n_time = max(s.n_time for s in sessions)
         widths = (config.smoothing,) * len(config.lags)
         self.smooth = KernelBank(widths, self.n_time, config.lags)
         # Each linear feature learns its own lag, starting from none.
         centre = torch.tensor(config.lags) == 0
-        self.lag_weights = nn.Parameter(centre[:, None].float().repeat(1, config.n_linear))
-        self.history = KernelBank(config.history_widths, self.n_time)
+        self.lag_weights = nn.Parameter(centre[:, None].float().repeat(1, n_linear))
+        self.spike_history = KernelBank(config.spike_history_widths, self.n_time)
         if config.positions == "learned":
             self.positions = parameter(self.n_time, dim, generator=generator, std=0.1)
         n_prompts = n_schemes if config.prompted else 1
         self.prompts = parameter(n_prompts, dim, generator=generator, std=0.1)
-        self.unseen = nn.Parameter(torch.zeros(dim))
+        self.hidden_token = nn.Parameter(torch.zeros(dim))
         self.to_token = linear(2 * dim, dim, generator)
         self.mix_smoothed = linear(dim, dim, generator)
         self.blocks = nn.ModuleList(
@@ -152,62 +157,11 @@ class NDT1(nn.Module):
             for _ in range(config.n_layers)
         )
         self.final_norm = nn.LayerNorm(dim)
-        self.gates = nn.Parameter(torch.ones(n_prompts, config.n_linear))
-        self.n_features = dim + config.n_linear
-        self.sizes = {
-            "n_in": 2 * dim,
-            "n_linear": config.n_linear,
-            "n_features": self.n_features,
-            "n_history": len(config.history_widths),
-            "dim": dim,
-        }
-        self.session_index: dict[str, int] = {}
-        self.stitches = nn.ModuleList()
+        self.gates = nn.Parameter(torch.ones(n_prompts, n_linear))
         for statistics in sessions:
             self.add_session(statistics, generator)
         if config.encode:
-            n_regions = len(config.region_names)
-            self.encoder = NeuronEncoder(**self.sizes, n_regions=n_regions, generator=generator)
-
-    def add_session(self, statistics: SessionStatistics, generator: torch.Generator) -> Stitch:
-        """Give a session a stitch, which knows nothing yet."""
-        stitch = Stitch(statistics, **self.sizes, generator=generator).to(self.unseen.device)
-        self.session_index[statistics.session_id] = len(self.stitches)
-        self.stitches.append(stitch)
-        return stitch
-
-    def stitch(self, session_id: str) -> Stitch:
-        """Return a session's stitch."""
-        return self.stitches[self.session_index[session_id]]
-
-    def calibrator(self, counts: Tensor, regions: Sequence[str] | None) -> Calibrator:
-        """Measure of some trials what the encoder reads."""
-        return Calibrator(
-            counts,
-            regions,
-            known_regions=self.config.region_names,
-            n_factors=self.config.n_linear,
-            smoothing=self.config.smoothing,
-        )
-
-    def forward(
-        self, groups: Sequence[TrialGroup], *, generator: torch.Generator | None = None
-    ) -> list[Tensor]:
-        """Predict log-rates of every entry of every group.
-
-        Parameters
-        ----------
-        groups : sequence of TrialGroup
-            Masked trials, one group a session; the trunk sees them all in one pass.
-        generator : torch.Generator, optional
-            Source of dropout; None for inference.
-
-        Returns
-        -------
-        list of Tensor, (trials, time, neurons)
-            Log of the expected count per bin, float32.
-        """
-        return [state.log_rates for state in self.states(groups, generator=generator)]
+            self.add_encoder(config.region_names, config.smoothing, generator)
 
     def states(
         self, groups: Sequence[TrialGroup], *, generator: torch.Generator | None = None
@@ -230,7 +184,7 @@ class NDT1(nn.Module):
     def _patches(self, session_id: str) -> list[Tensor]:
         """Return the neurons of each patch; here one patch holds them all."""
         n_neurons = len(self.stitch(session_id).mean)
-        return [torch.arange(n_neurons, device=self.unseen.device)]
+        return [torch.arange(n_neurons, device=self.hidden_token.device)]
 
     def _mark(self, tokens: Tensor, session_id: str) -> Tensor:
         """Tell tokens (trials, time, patches, dim) apart that differ in more than their time."""
@@ -238,7 +192,7 @@ class NDT1(nn.Module):
 
     def _read_in(self, group: TrialGroup) -> _ReadIn:
         """Turn one session's counts into tokens and the linear path's features."""
-        weights = group.weights or self.stitch(group.session_id).weights()
+        weights = self.weights(group)
         patches = self._patches(group.session_id)
         n_trials, n_time, _ = group.counts.shape
         inputs = weights.standardise(group)
@@ -257,7 +211,7 @@ class NDT1(nn.Module):
         lagged = average(averaging, linear)  # (trials, lags, time, n_linear)
         smoothed = torch.asinh(torch.einsum("bktf,kf->btf", lagged, self.lag_weights))
         smoothed = smoothed * self.gates[prompt, None]  # (trials, time, n_linear)
-        own = average(self.history.averaging(group.seen, group.causal), inputs)
+        own = average(self.spike_history.averaging(group.seen, group.causal), inputs)
         tokens = torch.cat([special, tokens], 1)
         return _ReadIn(
             weights, patches, tokens, F.pad(times, (N_SPECIAL, 0), value=SPECIAL), smoothed, own
@@ -279,7 +233,7 @@ class NDT1(nn.Module):
             inputs, read_in = inputs[:, :, neurons], read_in[:, neurons]
         tokens = self.to_token(F.softsign(F.linear(inputs, read_in, weights.bias)))
         tokens = tokens + self.mix_smoothed(average(averaging, tokens)[:, 0])
-        return tokens + ~seen[..., None] * self.unseen
+        return tokens + ~seen[..., None] * self.hidden_token
 
     def _trunk(
         self, read: Sequence[_ReadIn], causal: Tensor, generator: torch.Generator | None

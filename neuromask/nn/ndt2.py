@@ -89,7 +89,7 @@ class NDT2(NDT1):
         return super().add_session(statistics, generator)
 
     def _patches(self, session_id: str) -> list[Tensor]:
-        device = self.unseen.device
+        device = self.hidden_token.device
         return [p.to(device) for p in self.patches[session_id]]
 
     def _mark(self, tokens: Tensor, session_id: str) -> Tensor:

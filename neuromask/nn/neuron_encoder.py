@@ -12,16 +12,16 @@ import torch.nn.functional as F
 from torch import nn
 
 from .layers import drop, linear, parameter
-from .neuron_statistics import N_STATISTICS, Calibration
-from .session_weights import RATE_FLOOR, Weights
+from .neuron_statistics import N_DESCRIPTORS, NeuronStatistics
+from .session_weights import LEAST_BASE_RATE, Weights
 
 __all__ = ["NeuronEncoder"]
 
 REGION_DIM = 16
 MESSAGE_DIM = 64
-DROPOUT = 0.2
+ENCODER_DROPOUT = 0.2
 # Initial size of the weights to and from what the trunk shares, beside those of the factors.
-QUIET = 0.1
+QUIET_START = 0.1
 
 
 class NeuronEncoder(nn.Module):
@@ -34,7 +34,7 @@ class NeuronEncoder(nn.Module):
 
     Parameters
     ----------
-    n_in, n_linear, n_features, n_history, dim : int
+    n_in, n_linear, n_features, n_spike_history, dim : int
         Sizes of a stitch.
     n_regions : int
         Regions with an embedding of their own.
@@ -50,25 +50,25 @@ class NeuronEncoder(nn.Module):
         n_in: int,
         n_linear: int,
         n_features: int,
-        n_history: int,
+        n_spike_history: int,
         dim: int,
         n_regions: int,
         generator: torch.Generator,
         hidden: int = 128,
     ) -> None:
         super().__init__()
-        self.sizes = (n_in, n_linear, n_features, n_history)
+        self.weight_sizes = (n_in, n_linear, n_features, n_spike_history)
         self.region = parameter(n_regions + 1, REGION_DIM, generator=generator, std=0.3)
         with torch.no_grad():
             self.region[0].zero_()  # a region that is not known says nothing
-        self.read = linear(N_STATISTICS + n_linear + REGION_DIM, hidden, generator)
+        self.read = linear(N_DESCRIPTORS + n_linear + REGION_DIM, hidden, generator)
         self.read_norm = nn.LayerNorm(hidden)
         self.message = linear(hidden, MESSAGE_DIM, generator, bias=False)
         self.listen = linear(hidden + MESSAGE_DIM, hidden, generator)
         self.listen_norm = nn.LayerNorm(hidden)
         self.think = linear(hidden, hidden, generator)
         self.think_norm = nn.LayerNorm(hidden)
-        self.write = linear(hidden, sum(self.sizes), generator)
+        self.write = linear(hidden, sum(self.weight_sizes), generator)
         self.trust = linear(hidden, n_linear, generator, scale=0.1)
         self.factors_in = nn.Parameter(torch.ones(n_linear))
         self.factors_out = nn.Parameter(torch.ones(n_linear))
@@ -76,30 +76,32 @@ class NeuronEncoder(nn.Module):
         self.embedding = nn.Parameter(torch.zeros(dim))
 
     def forward(
-        self, calibration: Calibration, *, generator: torch.Generator | None = None
+        self, statistics: NeuronStatistics, *, generator: torch.Generator | None = None
     ) -> Weights:
         """Infer the weights of a session's neurons; `generator` is the source of dropout."""
-        n_neurons, n_linear = calibration.factor_in.shape
-        region = drop(self.region[calibration.region], DROPOUT, generator)
-        x = drop(torch.cat([calibration.statistics, region], 1), DROPOUT / 2, generator)
+        n_neurons, n_linear = statistics.factor_in.shape
+        region = drop(self.region[statistics.region], ENCODER_DROPOUT, generator)
+        x = drop(torch.cat([statistics.descriptors, region], 1), ENCODER_DROPOUT / 2, generator)
         h = F.gelu(self.read_norm(self.read(x)))  # (neurons, hidden)
-        heard = calibration.correlation @ self.message(h) * (3 / n_neurons**0.5)
+        heard = statistics.correlation @ self.message(h) * (3 / n_neurons**0.5)
         h = h + F.gelu(self.listen_norm(self.listen(torch.cat([h, heard], 1))))
-        h = drop(h, DROPOUT, generator)
-        h = drop(h + F.gelu(self.think_norm(self.think(h))), DROPOUT, generator)
-        read_in, linear_in, read_out, history = self.write(h).split(self.sizes, 1)
-        linear_in = QUIET * linear_in / n_neurons**0.5 + calibration.factor_in * self.factors_in
-        factor_out = calibration.factor_out * self.factors_out * (1 + torch.tanh(self.trust(h)))
+        h = drop(h, ENCODER_DROPOUT, generator)
+        h = drop(h + F.gelu(self.think_norm(self.think(h))), ENCODER_DROPOUT, generator)
+        read_in, linear_in, read_out, spike_history = self.write(h).split(self.weight_sizes, 1)
+        linear_in = (
+            QUIET_START * linear_in / n_neurons**0.5 + statistics.factor_in * self.factors_in
+        )
+        factor_out = statistics.factor_out * self.factors_out * (1 + torch.tanh(self.trust(h)))
         factors = F.pad(factor_out, (read_out.shape[1] - n_linear, 0))
         return Weights(
-            mean=calibration.mean,
-            scale=calibration.scale,
+            mean=statistics.mean,
+            scale=statistics.scale,
             read_in=(read_in / n_neurons**0.5).T,
             bias=self.bias,
             linear_in=linear_in.T,
-            read_out=QUIET * read_out + factors,
-            base=calibration.mean.clamp_min(RATE_FLOOR).log(),
-            history=QUIET * history.T,
+            read_out=QUIET_START * read_out + factors,
+            base=statistics.mean.clamp_min(LEAST_BASE_RATE).log(),
+            spike_history=QUIET_START * spike_history.T,
             embedding=self.embedding,
-            evidence=calibration.evidence,
+            evidence=statistics.evidence,
         )

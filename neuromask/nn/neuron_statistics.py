@@ -15,13 +15,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .session_weights import RATE_FLOOR, SCALE_FLOOR
+from .session_weights import LEAST_BASE_RATE, LEAST_SCALE
 
-__all__ = ["N_STATISTICS", "Calibration", "Calibrator"]
+__all__ = ["N_DESCRIPTORS", "NeuronStatistics", "PopulationStatistics"]
 
 # Cosines over the trial that describe a neuron's mean response.
 N_COSINES = 8
-N_STATISTICS = 4 + N_COSINES
+N_DESCRIPTORS = 4 + N_COSINES
 # The logarithm of the number of trials is measured from that of these many.
 USUAL_TRIALS = 100
 # Factors of a smaller eigenvalue are left out as noise: in units of a neuron's variance, and of the
@@ -30,11 +30,11 @@ USUAL_TRIALS = 100
 NOISE = 0.5
 NOISE_EDGE = 0.6
 # A neuron that spikes less often than this, in spikes per bin, moves its log-rate no further.
-RELATIVE_FLOOR = 0.005
+LEAST_RELATIVE_RATE = 0.005
 
 
 @dataclass(frozen=True)
-class Calibration:
+class NeuronStatistics:
     """Statistics of a session's neurons on some of its trials.
 
     Attributes
@@ -44,7 +44,7 @@ class Calibration:
     region : Tensor of int, (neurons,)
         Number of each neuron's region in the model's list of regions from one; 0 for a region that
         the model does not know.
-    statistics : Tensor, (neurons, N_STATISTICS + n_factors)
+    descriptors : Tensor, (neurons, N_DESCRIPTORS + n_factors)
         Rate, dispersion, strength of slow variation, number of trials, mean response and loadings,
         of order one.
     correlation : Tensor, (neurons, neurons)
@@ -59,14 +59,14 @@ class Calibration:
     mean: Tensor
     scale: Tensor
     region: Tensor
-    statistics: Tensor
+    descriptors: Tensor
     correlation: Tensor
     factor_in: Tensor
     factor_out: Tensor
     evidence: Tensor
 
 
-class Calibrator:
+class PopulationStatistics:
     """Measures a session's neurons on all of its trials, or on all but some.
 
     A calibration that leaves out the trials of a batch is nearly what those trials would be served
@@ -104,7 +104,7 @@ class Calibrator:
         self.cosines = _cosines(n_time, x.device)
         self.mean = x.mean((0, 1))
         square = torch.einsum("ktn,ktn->n", x, x) / (n_trials * n_time)
-        self.scale = (square - self.mean**2).clamp_min(0).sqrt().clamp_min(SCALE_FLOOR)
+        self.scale = (square - self.mean**2).clamp_min(0).sqrt().clamp_min(LEAST_SCALE)
         self.slow = torch.ones(())
         smooth = self._smooth(x)
         variance = torch.einsum("ktn,ktn->n", smooth, smooth) / (n_trials * n_time)
@@ -121,11 +121,11 @@ class Calibrator:
         codes = [number.get(name, 0) for name in labels]
         self.region = torch.tensor(codes, device=x.device)
 
-    def whole(self) -> Calibration:
+    def whole(self) -> NeuronStatistics:
         """Calibrate on all trials."""
         return self._describe(self.total, self.response, len(self.counts))
 
-    def without(self, trials: Tensor) -> Calibration:
+    def without(self, trials: Tensor) -> NeuronStatistics:
         """Calibrate on all trials but these; on all where none would be left."""
         if len(trials) >= len(self.counts):
             return self.whole()
@@ -136,28 +136,28 @@ class Calibrator:
     def _smooth(self, counts: Tensor) -> Tensor:
         return (self.smoother @ counts).sub_(self.mean).div_(self.scale * self.slow)
 
-    def _describe(self, total: Tensor, response: Tensor, n_trials: int) -> Calibration:
+    def _describe(self, total: Tensor, response: Tensor, n_trials: int) -> NeuronStatistics:
         n_time, n_neurons = response.shape
         correlation = (total / (n_trials * n_time)).fill_diagonal_(0)
         strength = self.strength
         loading = correlation @ self.loading / strength.clamp_min(self.noise)
         coefficients = self.cosines @ (response * self.slow / n_trials) / n_time
-        log_mean = self.mean.clamp_min(RATE_FLOOR).log()
-        dispersion = (self.scale**2 / self.mean.clamp_min(RATE_FLOOR)).log()
+        log_mean = self.mean.clamp_min(LEAST_BASE_RATE).log()
+        dispersion = (self.scale**2 / self.mean.clamp_min(LEAST_BASE_RATE)).log()
         amount = torch.full_like(log_mean, math.log(n_trials / USUAL_TRIALS))
-        statistics = [
+        descriptors = [
             torch.stack([log_mean / 1.5 + 1.5, dispersion, 4 * self.slow - 1, amount], 1),
             3 * coefficients.T,
             0.5 * n_neurons**0.5 * loading,
         ]
-        relative = self.slow * self.scale / self.mean.clamp_min(RELATIVE_FLOOR)
+        relative = self.slow * self.scale / self.mean.clamp_min(LEAST_RELATIVE_RATE)
         total_variance = 1 + strength
         evidence = loading * strength / total_variance.sqrt()
-        return Calibration(
+        return NeuronStatistics(
             mean=self.mean,
             scale=self.scale,
             region=self.region,
-            statistics=torch.cat(statistics, 1),
+            descriptors=torch.cat(descriptors, 1),
             correlation=correlation,
             factor_in=loading / (self.slow[:, None] * total_variance.sqrt()),
             factor_out=evidence * relative[:, None],

@@ -21,9 +21,9 @@ from .layers import linear, parameter
 __all__ = ["SessionStatistics", "State", "Stitch", "TrialGroup", "Weights"]
 
 # A neuron silent in training keeps this expected count per bin, so that its log-rate is finite.
-RATE_FLOOR = 1e-4
+LEAST_BASE_RATE = 1e-4
 # Rare spikes would otherwise become outliers of tens of standard deviations.
-SCALE_FLOOR = 0.05
+LEAST_SCALE = 0.05
 # Standard deviation of a read-out's weights before any spike was seen.
 READ_OUT_STD = 0.07
 # Rates stay within a factor of exp(3), about 20, of the neuron's base rate.
@@ -62,7 +62,7 @@ class SessionStatistics:
         mean = counts.mean((0, 1), dtype=np.float64)
         square = np.einsum("ktn,ktn->n", counts, counts, dtype=np.float64)
         variance = square / (counts.shape[0] * counts.shape[1]) - mean**2
-        scale = np.sqrt(variance.clip(min=0)).clip(min=SCALE_FLOOR)
+        scale = np.sqrt(variance.clip(min=0)).clip(min=LEAST_SCALE)
         mean, scale = mean.astype(np.float32), scale.astype(np.float32)
         return cls(session_id, mean, scale, counts.shape[1], regions)
 
@@ -82,7 +82,7 @@ class Weights(NamedTuple):
         From features to log-rates.
     base : Tensor, (neurons,)
         Log-rates where features say nothing.
-    history : Tensor, (n_history, neurons)
+    spike_history : Tensor, (n_spike_history, neurons)
         Weights of a neuron's own visible counts.
     embedding : Tensor, (dim,)
         Token of the session.
@@ -100,7 +100,7 @@ class Weights(NamedTuple):
     linear_in: Tensor
     read_out: Tensor
     base: Tensor
-    history: Tensor
+    spike_history: Tensor
     embedding: Tensor
     evidence: Tensor | None = None
     shrinkage: Tensor | float = 1.0
@@ -154,7 +154,7 @@ class Weights(NamedTuple):
             What the linear path found.
         patches : sequence of Tensor of int
             Neurons of each patch, which read that patch's features.
-        own : Tensor, (trials, n_history, time, neurons)
+        own : Tensor, (trials, n_spike_history, time, neurons)
             Each neuron's own visible counts, averaged over time at several widths.
 
         Returns
@@ -171,8 +171,15 @@ class Weights(NamedTuple):
                 for i, neurons in enumerate(patches)
             ]
             change = torch.cat(parts, -1)[..., torch.cat(list(patches)).argsort()]
-        for average, weight in zip(own.unbind(1), self.history, strict=True):
+        for average, weight in zip(own.unbind(1), self.spike_history, strict=True):
             change = torch.addcmul(change, average, weight.to(change.dtype))
+        return self._bounded(change)
+
+    def read_rates(self, features: Tensor) -> Tensor:
+        """Read log-rates, float32 (trials, time, neurons), out of features alone."""
+        return self._bounded(F.linear(features, self.read_out))
+
+    def _bounded(self, change: Tensor) -> Tensor:
         bounded = MAX_LOG_CHANGE * torch.tanh(change.float() / MAX_LOG_CHANGE)
         return self.shrinkage * bounded + self.base
 
@@ -248,7 +255,7 @@ class Stitch(nn.Module):
         n_in: int,
         n_linear: int,
         n_features: int,
-        n_history: int,
+        n_spike_history: int,
         dim: int,
         generator: torch.Generator,
     ) -> None:
@@ -261,8 +268,8 @@ class Stitch(nn.Module):
         self.read_in = linear(n_neurons, n_in, generator)
         self.linear_in = linear(n_neurons, n_linear, generator, bias=False, scale=3**0.5)
         self.read_out = linear(n_features, n_neurons, generator, bias=False, scale=0.1)
-        self.base = nn.Parameter(mean.clamp_min(RATE_FLOOR).log())
-        self.history = nn.Parameter(torch.zeros(n_history, n_neurons))
+        self.base = nn.Parameter(mean.clamp_min(LEAST_BASE_RATE).log())
+        self.spike_history = nn.Parameter(torch.zeros(n_spike_history, n_neurons))
         self.embedding = parameter(dim, generator=generator, std=0.02)
         self.has_start = False
 
@@ -273,7 +280,7 @@ class Stitch(nn.Module):
             "bias": self.read_in.bias,
             "linear_in": self.linear_in.weight,
             "read_out": self.read_out.weight,
-            "history": self.history,
+            "spike_history": self.spike_history,
             "embedding": self.embedding,
         }
 

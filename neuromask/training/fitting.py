@@ -111,7 +111,7 @@ def fit_network(
         neuron_dropout=masking.neuron_dropout,
         region_dropout=masking.region_dropout,
         balanced=masking.balanced,
-        starts=start_from(model, training) if model.config.encode else None,
+        starts=start_from(model, training) if model.encoder is not None else None,
     )
     if strategy is None:
         history = train(model, objective, config, streams, on_epoch=on_epoch)

@@ -32,7 +32,7 @@ class MaskedPrediction:
     Parameters
     ----------
     model : nn.Module
-        Backbone; see :class:`neuromask.nn.registry.Backbone` for what it must offer.
+        Backbone; see :class:`neuromask.nn.backbones.BackboneNetwork` for what it must offer.
     training, validation : sequence of SessionTensors
         Sessions' trials; `validation` may be empty.
     sampler : SchemeSampler
@@ -87,10 +87,10 @@ class MaskedPrediction:
         """Mask a batch's trials, predict, score what was hidden and add the prior."""
         masked = [self._masked(i, torch.as_tensor(rows, device=self.device)) for i, rows in batch]
         with autocast(self.device, self.config.precision):
-            log_rates = self.model([m.group for m in masked], generator=self.dropout)
+            states = self.model.states([m.group for m in masked], generator=self.dropout)
         totals = _Totals.zeros(len(self.sampler.schemes), self.device)
-        for part, rates in zip(masked, log_rates, strict=True):
-            totals.add(part, rates, None)
+        for part, state in zip(masked, states, strict=True):
+            totals.add(part, state.log_rates, None)
         return totals.mean_loss() + self.prior(batch)
 
     def prior(self, batch: Sequence[tuple[int, np.ndarray]]) -> Tensor:
@@ -160,8 +160,8 @@ class MaskedPrediction:
             for rows in trials.split(self.config.batch_size):
                 masked = mask_trials(session, rows, self.sampler, generator)
                 with autocast(device, self.config.precision):
-                    (log_rates,) = self.model([masked.group])
-                yield session.session_id, masked, log_rates
+                    (state,) = self.model.states([masked.group])
+                yield session.session_id, masked, state.log_rates
 
 
 @dataclass

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from .._recordings import Recording
-from ..nn.neuron_statistics import Calibration, Calibrator
+from ..nn.neuron_statistics import NeuronStatistics, PopulationStatistics
 from ..nn.session_weights import SessionStatistics, Weights
 from .batches import SessionTensors
 
@@ -58,7 +58,7 @@ class PretendedNew:
         self.model = model
         self.sessions = sessions
         self.share = float(np.clip(1 / len(sessions), *NEW_SHARE))
-        self.drawn: dict[int, Calibration] = {}
+        self.drawn: dict[int, NeuronStatistics] = {}
 
     def draw(self, generator: np.random.Generator) -> list[np.ndarray]:
         """Draw the new sessions of an epoch; return the trials of each session to train on."""
@@ -71,7 +71,7 @@ class PretendedNew:
             if generator.random() < self.share and 0 < n_calibration < n_trials:
                 rows = torch.as_tensor(np.sort(order[:n_calibration]))
                 counts = session.counts[rows.to(session.counts.device)]
-                self.drawn[i] = self.model.calibrator(counts, session.names).whole()
+                self.drawn[i] = self.model.population_statistics(counts, session.names).whole()
                 order = order[n_calibration:]
             trials.append(order)
         return trials
@@ -86,11 +86,11 @@ class PretendedNew:
 
 
 @torch.no_grad()
-def start_session(model: nn.Module, session: SessionTensors) -> Calibrator:
+def start_session(model: nn.Module, session: SessionTensors) -> PopulationStatistics:
     """Let a session start from what the encoder infers of its neurons from all its trials."""
-    calibrator = model.calibrator(session.counts, session.names)
-    model.stitch(session.session_id).start_from(model.encoder(calibrator.whole()))
-    return calibrator
+    statistics = model.population_statistics(session.counts, session.names)
+    model.stitch(session.session_id).start_from(model.encoder(statistics.whole()))
+    return statistics
 
 
 class InferredStarts:
@@ -112,7 +112,7 @@ class InferredStarts:
     def __init__(self, model: nn.Module, sessions: Sequence[SessionTensors]) -> None:
         self.model = model
         self.sessions = sessions
-        self.calibrators = [start_session(model, session) for session in sessions]
+        self.statistics = [start_session(model, session) for session in sessions]
 
     def draw(self, generator: np.random.Generator) -> list[np.ndarray]:
         """Return the trials of each session to train on, which are all of them."""
@@ -125,14 +125,15 @@ class InferredStarts:
     def weights(self, i: int, trials: Tensor, dropout: torch.Generator) -> Weights:
         """Return the weights of a session for some of its trials."""
         with torch.no_grad():
-            inferred = self.model.encoder(self.calibrators[i].without(trials))
+            inferred = self.model.encoder(self.statistics[i].without(trials))
         return self.model.stitch(self.sessions[i].session_id).weights(inferred)
 
 
 @contextmanager
 def dropping_less(model: nn.Module) -> Iterator[None]:
     """Let a backbone with an encoder drop less of what read-outs read, for as long as this lasts."""
-    usual = {name: getattr(model, name) for name in ADAPTING_DROPOUT} if model.config.encode else {}
+    names = [] if model.encoder is None else [n for n in ADAPTING_DROPOUT if hasattr(model, n)]
+    usual = {name: getattr(model, name) for name in names}
     try:
         for name in usual:
             setattr(model, name, ADAPTING_DROPOUT[name])

@@ -7,10 +7,10 @@ from typing import Any
 
 from torch import nn
 
-__all__ = ["ADAPTING", "parameter_groups", "stages_of"]
+__all__ = ["ADAPTATION_STAGES", "parameter_groups", "stages_of"]
 
 #: Parts of a network that adapt to new sessions, one stage after the other, by strategy.
-ADAPTING = {"stitch": ("stitch",), "gradual": ("stitch", "all"), "full": ("all",)}
+ADAPTATION_STAGES = {"stitch": ("stitch",), "gradual": ("stitch", "all"), "full": ("all",)}
 
 
 def parameter_groups(
@@ -62,4 +62,4 @@ def stages_of(
         p for name, p in model.named_parameters() if not name.startswith(("stitches.", "encoder."))
     ]
     parts = {"stitch": own, "all": [*own, *shared]}
-    return {stage: parts[stage] for stage in ADAPTING[strategy]}
+    return {stage: parts[stage] for stage in ADAPTATION_STAGES[strategy]}

@@ -12,7 +12,7 @@ from ..._checks import is_missing
 from ...errors import InvalidInputError, suggest
 from ..report import Report
 
-__all__ = ["UNKNOWN_REGION", "plain_columns", "unit_regions"]
+__all__ = ["REGION_OF_NO_ENTRY", "plain_columns", "unit_regions"]
 
 # Columns of units that name a region, the first present one is taken. Of the atlases in files of
 # the International Brain Laboratory, Beryl's regions are those that its papers count by.
@@ -34,7 +34,7 @@ PEAK_COLUMNS = ("peak_channel_id", "peak_channel", "peak_electrode", "max_electr
 # NWB asks for "unknown" where a location is not known, and writers put much else.
 MISSING = ("", "nan", "none", "null", "n/a", "unknown")
 # In atlases the whole brain, hence no region in particular: it is never a target by default.
-UNKNOWN_REGION = "root"
+REGION_OF_NO_ENTRY = "root"
 
 
 def plain_columns(table: Any) -> tuple[pd.DataFrame, list[str]]:
@@ -94,16 +94,16 @@ def unit_regions(
     Returns
     -------
     ndarray of str (units,), or None
-        `UNKNOWN_REGION` where a unit has none; None where no unit has one.
+        `REGION_OF_NO_ENTRY` where a unit has none; None where no unit has one.
     """
     labels = _named_regions(units, electrodes, column, report)
     known = np.array([not _is_unknown(label) for label in labels], bool)
-    reason = f"no region in the file, so {UNKNOWN_REGION!r}" if known.any() else "no region"
+    reason = f"no region in the file, so {REGION_OF_NO_ENTRY!r}" if known.any() else "no region"
     report.dropped("regions", reason, (~known).sum(), known.sum())
     if not known.any():
         return None
     return np.array(
-        [str(x).strip() if k else UNKNOWN_REGION for x, k in zip(labels, known, strict=True)]
+        [str(x).strip() if k else REGION_OF_NO_ENTRY for x, k in zip(labels, known, strict=True)]
     )
 
 

@@ -1,0 +1,81 @@
+"""A user's network as a backbone, and what the library asks of every one."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+import neuromask as nm
+from neuromask.nn import backbones
+
+from .conftest import TINY
+
+
+@dataclass(frozen=True)
+class FilterConfig:
+    dim: int = 16
+
+
+class Filter(nm.nn.SessionNetwork):
+    """A convolution over the bins so far, of counts that each session reads in for itself."""
+
+    def __init__(self, config, sessions, n_schemes, generator):
+        super().__init__(max(s.n_time for s in sessions), n_in=config.dim, n_features=config.dim)
+        self.prompts = nm.nn.parameter(n_schemes, config.dim, generator=generator, std=0.1)
+        self.mix = nm.nn.linear(5 * config.dim, config.dim, generator)
+        for session in sessions:
+            self.add_session(session, generator)
+
+    def states(self, groups, *, generator=None):
+        found = []
+        for group in groups:
+            weights = self.weights(group)
+            x = F.linear(weights.standardise(group), weights.read_in, weights.bias)
+            x = F.softsign(x + self.prompts[group.scheme, None])
+            windows = F.pad(x, (0, 0, 4, 0)).unfold(1, 5, 1).flatten(2)  # the past alone
+            features = torch.tanh(self.mix(windows))
+            found.append(nm.nn.State(features, weights.read_rates(features)))
+        return found
+
+
+@pytest.fixture
+def registered(monkeypatch):
+    monkeypatch.setattr(backbones, "_REGISTRY", dict(backbones._REGISTRY))
+    nm.register_backbone(nm.Backbone("filter", FilterConfig, Filter, "five bins, causally"))
+
+
+def test_a_users_network_fits_adapts_saves_and_loads(registered, tmp_path):
+    *known, new = nm.simulate(40, n_sessions=3, n_neurons=12, n_time=16, random_state=0)
+    pre = nm.MtMPretrainer(backbone="filter", **TINY | {"max_epochs": 40}).fit(known)
+    scores = pre.history_["val_bps"].dropna()
+    assert scores.iloc[-1] > scores.iloc[0] + 0.05
+    assert pre.transform(known[0]).shape == (40, 16)
+    tuned = pre.finetune(new, max_epochs=3)
+    before = tuned.predict(new)
+    loaded = nm.load(tuned.save(tmp_path / "model"))
+    np.testing.assert_array_equal(loaded.predict(new), before)
+    assert set(loaded.sessions_) == {"sim-0", "sim-1", "sim-2"}
+    decoder = nm.MtMDecoder(pre, random_state=0).fit(known[0], known[0].trials["stimulus"])
+    assert decoder.predict(known[0]).shape == (40,)
+
+
+def test_a_network_without_an_encoder_cannot_calibrate_and_says_so(registered):
+    known, new = nm.simulate(20, n_sessions=2, n_neurons=8, n_time=12, random_state=0)
+    pre = nm.MtMPretrainer(backbone="filter", **TINY).fit(known)
+    with pytest.raises(nm.InvalidInputError, match="no encoder of neurons"):
+        pre.calibrate(new)
+
+
+@pytest.mark.parametrize("name", sorted(nm.available_backbones()))
+def test_every_backbone_offers_what_the_library_asks(name):
+    session = nm.simulate(10, n_neurons=8, n_time=12, random_state=0)
+    pre = nm.MtMPretrainer(backbone=name, **TINY).fit(session)
+    assert isinstance(pre.model_, nm.nn.BackboneNetwork)
+    assert isinstance(pre.model_, nm.nn.SessionNetwork)
+
+
+def test_a_network_that_forgets_its_states_is_told():
+    with pytest.raises(TypeError, match="SessionNetwork has no method states"):
+        nm.nn.SessionNetwork(4, n_in=2, n_features=2)([])
