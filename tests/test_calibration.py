@@ -214,7 +214,7 @@ def test_how_far_factors_are_trusted_depends_on_the_number_of_trials():
     with torch.no_grad():
         model.encoder.write.weight.zero_()  # factors are all that is left of the read-outs
         few, many = (
-            model.encoder(c).read_out for c in (one, dataclasses.replace(one, statistics=more))
+            model.encoder(c).read_out for c in (one, dataclasses.replace(one, descriptors=more))
         )
     factors = one.factor_out.any(0)
     assert factors.any()
@@ -227,7 +227,7 @@ def test_what_a_session_learned_is_added_to_what_is_inferred():
     starts, stitch = InferredStarts(model, tensors), model.stitch("sim-0")
     with torch.no_grad():
         stitch.read_in.weight.add_(1.0)
-    inferred = model.encoder(starts.descriptors[0].without(torch.arange(5)))
+    inferred = model.encoder(starts.statistics[0].without(torch.arange(5)))
     found = starts.weights(0, torch.arange(5), None)
     torch.testing.assert_close(found.read_in, 1 + inferred.read_in)
     whole = model.encoder(model.population_statistics(tensors[0].counts, None).whole())
