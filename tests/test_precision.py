@@ -1,0 +1,39 @@
+"""Training in bfloat16 learns what training in float32 learns."""
+
+import numpy as np
+import pytest
+import torch
+
+import neuromask as nm
+
+from .conftest import TINY
+
+OPTIONS = TINY | {"max_epochs": 30, "dim": 32, "learning_rate": 5e-3}
+
+
+@pytest.fixture(scope="module")
+def fits():
+    session = nm.simulate(80, n_neurons=15, n_time=20, random_state=4)
+    train, test = session[:60], session[60:]
+    fitted = {p: nm.MtMPretrainer(**OPTIONS, precision=p).fit(train) for p in ("fp32", "bf16")}
+    return fitted, test
+
+
+def test_bf16_predicts_as_well_as_fp32(fits):
+    fitted, test = fits
+    scores = {p: nm.summarise(pre.evaluate(test))["bps"].mean() for p, pre in fitted.items()}
+    assert scores["fp32"] > 0.02
+    assert scores["bf16"] == pytest.approx(scores["fp32"], abs=0.02)
+
+
+def test_weights_stay_in_float32(fits):
+    fitted, _ = fits
+    assert {p.dtype for p in fitted["bf16"].model_.parameters()} == {torch.float32}
+
+
+def test_a_model_trained_in_bf16_predicts_the_same_in_fp32_to_three_digits(fits):
+    fitted, test = fits
+    rates = fitted["bf16"].predict(test)
+    exact = fitted["bf16"].set_params(precision="fp32").predict(test)
+    np.testing.assert_allclose(rates, exact, rtol=0.1, atol=1e-3)
+    assert np.abs(rates / exact - 1).mean() < 0.01
