@@ -270,7 +270,7 @@ def check_fraction(
     return float(value)
 
 
-def check_choice(name: str, value: Any, choices: Sequence[str]) -> str:
+def check_choice(name: str, value: Any, choices: Sequence[Any]) -> Any:
     """Return one of `choices`, or raise with the nearest."""
     if value not in choices:
         raise InvalidInputError(

@@ -18,7 +18,7 @@ class SpikesEstimator:
         return {"estimator_name": type(self).__name__}
 
     def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
+        tags = super().__sklearn_tags__()  # type: ignore[misc]  # of the estimator beside this mixin
         tags.input_tags.two_d_array = False
         tags.input_tags.three_d_array = True
         tags.input_tags.positive_only = True

@@ -214,8 +214,8 @@ def region_members(labels: Sequence[str] | None, regions: str | Sequence[str]) -
         If no region is named, or no neuron is in one of them.
     """
     names = [regions] if isinstance(regions, str) else list(regions)
-    labels = np.array([] if labels is None else labels, dtype=str)
-    known = sorted(set(labels.tolist()))
+    of_neurons = np.array([] if labels is None else labels, dtype=str)
+    known = sorted(set(of_neurons.tolist()))
     for name in names:
         if name not in known:
             raise InvalidInputError(
@@ -224,7 +224,7 @@ def region_members(labels: Sequence[str] | None, regions: str | Sequence[str]) -
             )
     if not names:
         raise InvalidInputError(f"no region is named; expected some of {known}.")
-    return np.isin(labels, names)
+    return np.isin(of_neurons, names)
 
 
 def split_trials(
@@ -237,7 +237,9 @@ def split_trials(
     training, validation = [], []
     for r in recordings:
         n = len(r.counts)
-        share = (HELD_OUT if n >= MANY_TRIALS else 0.0) if fraction == "auto" else fraction
+        share = fraction
+        if isinstance(share, str):
+            share = HELD_OUT if n >= MANY_TRIALS else 0.0
         if share == 0:
             training.append(r)
             continue

@@ -171,7 +171,8 @@ class PoissonGLM:
         self.offset_ = np.log(_psth(counts, 2.0))
         smooth = self._smooth(counts)
         self.mean_, self.scale_ = smooth.mean((0, 1)), smooth.std((0, 1)).clip(1e-6)
-        self.weights_, self.ridge_ = {}, {}
+        self.weights_: dict[str, np.ndarray] = {}
+        self.ridge_: dict[str, float] = {}
         for task in tasks:
             if task == "forward_prediction":
                 self._fit_forward(counts, validation)
@@ -209,10 +210,9 @@ class PoissonGLM:
         self, task: str, counts: np.ndarray, validation: np.ndarray, labels: np.ndarray | None
     ) -> None:
         allowed = ~np.eye(counts.shape[2], dtype=bool)  # (inputs, neurons)
-        if task == "intra_region":
-            allowed &= labels[:, None] == labels[None]
-        elif task == "inter_region":
-            allowed &= labels[:, None] != labels[None]
+        if task in REGION_TASKS and labels is not None:
+            same = labels[:, None] == labels[None]
+            allowed &= same if task == "intra_region" else ~same
         n_neurons = counts.shape[2]
         design = self._standardise(counts).reshape(-1, n_neurons)
         test = self._standardise(validation).reshape(-1, n_neurons)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -278,7 +278,8 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
             self.classes_ = target.labels
         else:
             self._units = target.units
-            vars(self).pop("classes_", None)  # of an earlier fit
+            if hasattr(self, "classes_"):  # of an earlier fit
+                del self.classes_
         return self
 
     @public
@@ -553,7 +554,7 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
         """Check what is to be scored against."""
         counts = recording.counts
         if not _decodes_classes(self):
-            target = self._target(recording, y)
+            target = cast(Signals, self._target(recording, y))
             if target.units.shape != self._units.shape:
                 raise InvalidInputError(
                     f"y has {target.units.shape or 'one number'} a trial; expected "

@@ -116,7 +116,7 @@ def warn(message: str) -> None:
     warnings.warn(text, NeuromaskWarning, stacklevel=level - 1)
 
 
-def suggest(name: str, known: Iterable[str]) -> str:
+def suggest(name: str, known: Iterable[object]) -> str:
     """Return `` Did you mean 'x'?`` for the nearest known name, or an empty string.
 
     Examples

@@ -234,7 +234,7 @@ def _passes(
         else:
             yield _Pass((np.arange(n_time) >= n_time - n_forward)[:, None], chosen)
         return
-    for region in np.unique(labels):
+    for region in [] if labels is None else np.unique(labels):
         inside = labels == region
         answers = chosen[inside[chosen]]
         reason = None

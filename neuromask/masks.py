@@ -210,7 +210,7 @@ def _bernoulli(shape: Shape, ratio: Ratio, regions: Tensor, generator: torch.Gen
     """Draw booleans of a shape; a pair of ratios draws the probability per trial."""
     device = regions.device
     low, high = ratio if isinstance(ratio, tuple) else (ratio, ratio)
-    probability = low
+    probability: float | Tensor = low
     if high > low:
         probability = low + (high - low) * torch.rand(
             (shape[0], 1, 1), generator=generator, device=device

@@ -16,7 +16,6 @@ import pandas as pd
 import torch
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
-from torch import nn
 
 from ._checkpoint import read_folder, write_folder
 from ._checks import check_choice, check_fraction, check_positive_int
@@ -39,6 +38,7 @@ from .evaluation import evaluate, summarise, task_scheme
 from .nn.backbones import find_backbone
 from .nn.device import resolve_device, resolve_precision
 from .nn.fitted import FittedNetwork
+from .nn.session_network import SessionNetwork
 from .nn.session_weights import SessionStatistics
 from .schemes import MTM_SCHEMES, Scheme, resolve_schemes, scheme_index
 from .training.fitting import Masking, fit_network, session_tensors
@@ -635,7 +635,7 @@ class MtMPretrainer(
         recordings: Sequence[Recording],
         schemes: Sequence[Scheme],
         generator: torch.Generator,
-    ) -> nn.Module:
+    ) -> SessionNetwork:
         """Take up the last fit's weights if asked to and if they fit, or start anew."""
         if self.warm_start and hasattr(self, "model_"):
             fitted = {name: info.n_neurons for name, info in self.sessions_.items()}
@@ -646,9 +646,9 @@ class MtMPretrainer(
         statistics = [
             SessionStatistics.of(r.counts, r.info.session_id, r.info.regions) for r in recordings
         ]
-        encode = len(recordings) > 1 if self.encode_neurons == "auto" else self.encode_neurons
-        names = sorted({name for r in recordings for name in r.info.regions or ()})
-        return self._build(statistics, schemes, generator, encode=encode, region_names=names)
+        encode = len(recordings) > 1 if self.encode_neurons == "auto" else bool(self.encode_neurons)
+        regions = sorted({name for r in recordings for name in r.info.regions or ()})
+        return self._build(statistics, schemes, generator, encode=encode, region_names=regions)
 
     def _build(
         self,
@@ -658,7 +658,7 @@ class MtMPretrainer(
         *,
         encode: bool,
         region_names: Sequence[str],
-    ) -> nn.Module:
+    ) -> SessionNetwork:
         backbone = find_backbone(self.backbone)
         config = backbone.configure(
             dim=self.dim,
@@ -775,15 +775,15 @@ def check_parameters(pretrainer: MtMPretrainer) -> tuple[Scheme, ...]:
         if isinstance(pretrainer.mask_ratio, (tuple, list))
         else [pretrainer.mask_ratio]
     )
-    for ratio in ratios:
-        check_fraction("mask_ratio", ratio, high=1.0)
+    for value in ratios:
+        check_fraction("mask_ratio", value, high=1.0)
     if len(ratios) > 2 or max(ratios) <= 0 or list(ratios) != sorted(ratios):
         raise InvalidInputError(
             f"mask_ratio={pretrainer.mask_ratio!r}; expected a number between 0 and 1, or "
             "a pair (low, high)."
         )
     find_backbone(pretrainer.backbone)
-    ratio = tuple(ratios) if len(ratios) == 2 else ratios[0]
+    ratio = (ratios[0], ratios[1]) if len(ratios) == 2 else ratios[0]
     return resolve_schemes(pretrainer.schemes, mask_ratio=ratio)
 
 
@@ -819,22 +819,10 @@ def load(folder: str | os.PathLike) -> MtMPretrainer:
 
 def _rebuild(tensors: dict[str, torch.Tensor], description: dict[str, Any]) -> MtMPretrainer:
     known = set(inspect.signature(MtMPretrainer).parameters)
-    parameters = {
-        k: tuple(v) if isinstance(v, list) else v
-        for k, v in description["parameters"].items()
-        if k in known
-    }
-    pre = MtMPretrainer(**parameters)
+    parameters = {k: v for k, v in description["parameters"].items() if k in known}
+    pre = MtMPretrainer(**_with_tuples(parameters))
     pre.schemes_ = resolve_schemes(description["schemes"])
-    infos = [
-        SessionInfo(
-            **{
-                name: tuple(value) if isinstance(value, list) else value
-                for name, value in entry.items()
-            }
-        )
-        for entry in description["sessions"]
-    ]
+    infos = [SessionInfo(**_with_tuples(entry)) for entry in description["sessions"]]
     blank = [
         SessionStatistics(
             i.session_id,
@@ -856,6 +844,11 @@ def _rebuild(tensors: dict[str, torch.Tensor], description: dict[str, Any]) -> M
     pre.history_ = pd.DataFrame(description["history"])
     pre.excluded_ = pd.DataFrame(description["excluded"])
     return pre._know({i.session_id: i for i in infos})
+
+
+def _with_tuples(entries: dict[str, Any]) -> dict[str, Any]:
+    """Give back the tuples that JSON made lists of."""
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in entries.items()}
 
 
 def _broadcast(hidden: Any, shape: tuple[int, ...]) -> np.ndarray:

@@ -27,7 +27,8 @@ __all__ = [
     "scheme_index",
 ]
 
-MaskFunction = Callable[[tuple[int, int, int], Tensor, torch.Generator], masks.Mask]
+# Called as mask(shape, regions, generator), and with ratio= where the scheme takes one.
+MaskFunction = Callable[..., masks.Mask]
 
 
 @dataclass(frozen=True)

@@ -341,7 +341,7 @@ class Session:
             raise InvalidInputError(f"{path} lies in a folder that does not exist. Make it first.")
         if path.exists() and not overwrite:
             raise InvalidInputError(f"{path} exists; choose another name or pass overwrite=True.")
-        arrays = {"counts": self.counts}
+        arrays: dict[str, Any] = {"counts": self.counts}
         for kind, table in (("neurons", self.neurons), ("trials", self.trials)):
             arrays |= {
                 f"{kind}/{c}": plain_column(table[c], f"{kind}[{c!r}]") for c in table.columns

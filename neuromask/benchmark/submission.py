@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -364,9 +364,10 @@ def _predict(
             "window_timestamps": ids,
             "unit_ids": encode(names),
         }
-    y = target(task, session.train, where=where)
+    train = cast(Session, session.train)  # wherever a model is fitted there are some trials
+    y = target(task, train, where=where)
     kind = "classification" if task.classes else "regression"
-    decoder = MtMDecoder(pre, task=kind, random_state=seed).fit(session.train, y)
+    decoder = MtMDecoder(pre, task=kind, random_state=seed).fit(train, y)
     if task.classes:
         answers = np.full((len(test), len(task.classes)), CHANCE_FLOOR, dtype=np.float32)
         answers[:, decoder.classes_] = decoder.predict_proba(test).clip(CHANCE_FLOOR)

@@ -160,7 +160,7 @@ def prepare(X: Any, tasks: Sequence[Task], *, fitting: bool) -> list[Prepared]:
             identifiers(task, parts.test, where=where)
             if task.suite == "ts2":
                 neuron_ids(session, where=where)
-            elif fitting:
+            elif fitting and parts.train is not None:
                 values = target(task, parts.train, where=where)
                 if task.classes and len(np.unique(values)) < 2:
                     raise InvalidInputError(
@@ -303,11 +303,10 @@ def _split(session: Session, where: str, fitting: bool) -> Prepared:
     for name in ("train", "test") if fitting else ("test",):
         if not (names == name).any():
             raise InvalidInputError(f"{where}: no trial has split {name!r}; expected some.")
-    parts = {
-        name: session[names == name] if (names == name).any() else None
-        for name in ("train", "valid", "test")
-    }
-    return Prepared(session.session_id, **parts)
+    train, valid = (
+        session[names == name] if (names == name).any() else None for name in ("train", "valid")
+    )
+    return Prepared(session.session_id, train, valid, session[names == "test"])
 
 
 def _column(session: Session, name: str, where: str) -> pd.Series:

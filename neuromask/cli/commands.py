@@ -8,7 +8,7 @@ import time
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -76,7 +76,7 @@ def _demo(options: argparse.Namespace) -> None:
     plots.need_matplotlib()
     if options.trials < 20:
         raise InvalidInputError(f"demo: --trials {options.trials}; expected at least 20.")
-    session = simulate(options.trials, n_neurons=options.neurons, random_state=0)
+    session: Any = simulate(options.trials, n_neurons=options.neurons, random_state=0)
     n_train = options.trials - options.trials // 5
     train, test = session[:n_train], session[n_train:]
     print(f"Simulated {session}\nFitting on {n_train} trials, testing on {len(test)}.")
@@ -119,10 +119,10 @@ def _demo_pictures(
     table = tables["MtM"]
     # The busiest region, predicted from the other three.
     target = str(table.groupby("region")["n_spikes"].sum().idxmax())
-    others = sorted(set(test.regions) - {target})
+    others = sorted(set(table["region"]) - {target})
     inside = test.select_regions(target)
     translated = pre.translate(test, source=others, target=target)
-    figures = {
+    figures: dict[str, Any] = {
         "scores.png": plots.plot_scores(table).figure,
         "regions.png": plots.plot_regions(table).figure,
         "psth_and_model.png": plots.plot_comparison(

@@ -118,8 +118,8 @@ def from_spike_times(
             f"{events.min() + edges[0]:g} to {events.max() + edges[-1]:g} s; spikes cover "
             f"{times[0]:g} to {times[-1]:g} s. Give both in seconds of the same clock."
         )
-    trials = read_table(trials, len(events), "trials", "trial")
-    trials["event_time"] = events
+    table_of_trials = read_table(trials, len(events), "trials", "trial")
+    table_of_trials["event_time"] = events
     at = events[:, None] + edges[1:]
     sampled = {
         name: _read_signal(name, signal, at, bin_width) for name, signal in (signals or {}).items()
@@ -135,7 +135,7 @@ def from_spike_times(
     return Session(
         counts,
         neurons=table.reset_index(names="cluster"),
-        trials=trials,
+        trials=table_of_trials,
         signals=sampled,
         bin_width=bin_width,
         session_id=session_id,

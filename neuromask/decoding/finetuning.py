@@ -19,6 +19,7 @@ from ..errors import InvalidInputError
 from ..masks import apply_mask
 from ..nn.device import autocast
 from ..nn.fitted import FittedNetwork
+from ..nn.session_network import SessionNetwork
 from ..nn.session_weights import TrialGroup
 from ..schemes import Scheme
 from ..training.batches import SessionTensors, mixed_batches
@@ -68,11 +69,12 @@ class _LabelledTrials:
         """Move some trials to the device."""
         regions = region_codes(recording.info, ())
         counts, session_id = recording.counts[rows], recording.info.session_id
-        is_classes = isinstance(target, Classes)
         return cls(
             SessionTensors.of(counts, regions, session_id, device),
             torch.tensor(target.outputs[rows], dtype=torch.float32, device=device),
-            torch.tensor(target.codes[rows], device=device) if is_classes else None,
+            torch.tensor(target.codes[rows], device=device)
+            if isinstance(target, Classes)
+            else None,
             torch.tensor(weights[rows], dtype=torch.float32, device=device),
         )
 
@@ -80,7 +82,7 @@ class _LabelledTrials:
 class _Decoding(nn.Module):
     """A backbone with a linear read-out of behaviour."""
 
-    def __init__(self, backbone: nn.Module, readout: Readout, *, per_bin: bool) -> None:
+    def __init__(self, backbone: SessionNetwork, readout: Readout, *, per_bin: bool) -> None:
         super().__init__()
         self.backbone = backbone
         self.per_bin = per_bin

@@ -140,11 +140,12 @@ def read_labels(y: Any, *, n_trials: int, known: np.ndarray | None = None) -> np
             f"{error} y holds numbers such as {values.tolist()[0]!r}; expected classes. Use "
             "task='regression' to decode numbers, or bin them into classes."
         ) from error
-    strangers = set() if known is None else set(values.tolist()) - set(known.tolist())
+    fitted = values.tolist() if known is None else known.tolist()
+    strangers = set(values.tolist()) - set(fitted)
     if strangers:
         raise InvalidInputError(
             f"y holds {sorted(strangers, key=str)}, which fit has not seen; fitted "
-            f"classes are {known.tolist()}. Fit on trials of every class, for example with a "
+            f"classes are {fitted}. Fit on trials of every class, for example with a "
             "stratified split, or leave those trials out."
         )
     return values

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -12,6 +12,7 @@ from ..errors import InvalidInputError, public, suggest
 from .ndt1 import NDT1, NDT1Config
 from .ndt2 import NDT2, NDT2Config
 from .neuron_encoder import NeuronEncoder
+from .session_network import SessionNetwork
 from .session_weights import SessionStatistics, State, Stitch, TrialGroup
 
 __all__ = [
@@ -77,12 +78,12 @@ class Backbone:
 
     name: str
     config: type
-    build: Callable[..., BackboneNetwork]
+    build: Callable[..., SessionNetwork]
     description: str = ""
 
     def configure(self, **sizes: Any) -> Any:
         """Make the config from those sizes that the backbone has."""
-        known = self.config.__dataclass_fields__
+        known = {field.name for field in fields(self.config)}
         return self.config(**{name: value for name, value in sizes.items() if name in known})
 
 

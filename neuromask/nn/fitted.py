@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from .._recordings import Recording
 from ..masks import apply_mask
 from ..schemes import Scheme
 from .device import autocast
+from .session_network import SessionNetwork
 from .session_weights import TrialGroup
 
 __all__ = ["FittedNetwork"]
@@ -27,7 +28,7 @@ class FittedNetwork:
 
     Attributes
     ----------
-    model : nn.Module
+    model : SessionNetwork
         The backbone.
     schemes : tuple of Scheme
         Fitted schemes, in the order of their prompts.
@@ -37,7 +38,7 @@ class FittedNetwork:
         Arithmetic of the network.
     """
 
-    model: nn.Module
+    model: SessionNetwork
     schemes: tuple[Scheme, ...]
     device: torch.device
     precision: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -113,7 +114,7 @@ class SessionNetwork(nn.Module):
 
     def stitch(self, session_id: str) -> Stitch:
         """Return a session's stitch."""
-        return self.stitches[self.session_index[session_id]]
+        return cast(Stitch, self.stitches[self.session_index[session_id]])
 
     def weights(self, group: TrialGroup) -> Weights:
         """Return the weights that a group's trials are to be read with."""

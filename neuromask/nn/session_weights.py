@@ -248,6 +248,11 @@ class Stitch(nn.Module):
     The read-out starts at each neuron's mean rate.
     """
 
+    mean: Tensor
+    scale: Tensor
+    shrinkage: Tensor
+    evidence: Tensor  # only where the session starts from what an encoder infers
+
     def __init__(
         self,
         statistics: SessionStatistics,
@@ -299,7 +304,8 @@ class Stitch(nn.Module):
         self.make_start()
         for name in self._own():
             getattr(self, f"start_{name}").copy_(getattr(inferred, name))
-        self.evidence.copy_(inferred.evidence)
+        if inferred.evidence is not None:
+            self.evidence.copy_(inferred.evidence)
 
     def prior(self) -> Tensor:
         """Return what the read-outs' normal prior costs, in nats.
@@ -317,7 +323,8 @@ class Stitch(nn.Module):
 
     def weights(self, inferred: Weights | None = None) -> Weights:
         """Return what was learned, added to `inferred` or else to what the session started from."""
-        own, evidence = self._own(), None
+        own = self._own()
+        evidence: Tensor | None = None
         if inferred is not None:
             own = {name: value + getattr(inferred, name) for name, value in own.items()}
             evidence = inferred.evidence

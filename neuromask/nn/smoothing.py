@@ -25,6 +25,9 @@ class KernelBank(nn.Module):
         Bins by which each kernel looks back from the present; zero by default.
     """
 
+    weights: Tensor  # (kernels, to, from)
+    past: Tensor  # (to, from)
+
     def __init__(
         self, widths: tuple[float, ...], n_time: int, lags: tuple[float, ...] | None = None
     ) -> None:

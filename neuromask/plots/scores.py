@@ -181,18 +181,19 @@ def plot_rates(
         raise InvalidInputError(
             f"trial={trial}; expected one of the {n_trials} trials, 0 to {n_trials - 1}."
         )
-    neurons = np.argsort(-counts.mean((0, 1)))[:4] if neurons is None else np.asarray(neurons)
-    if not len(neurons) or min(neurons) < 0 or max(neurons) >= n_neurons:
+    busiest = np.argsort(-counts.mean((0, 1)))[:4]
+    shown = busiest if neurons is None else np.asarray(neurons)
+    if not len(shown) or shown.min() < 0 or shown.max() >= n_neurons:
         raise InvalidInputError(
-            f"neurons={list(neurons)}; expected numbers from 0 to {n_neurons - 1}."
+            f"neurons={shown.tolist()}; expected numbers from 0 to {n_neurons - 1}."
         )
     width = bin_width or 1
     time = (np.arange(n_time) + 0.5) * width  # centres of bins
     scale = 1 / width
     figure, axes = plt.subplots(
-        2, len(neurons), figsize=(3 * len(neurons), 4.5), sharex=True, squeeze=False
+        2, len(shown), figsize=(3 * len(shown), 4.5), sharex=True, squeeze=False
     )
-    for column, n in zip(axes.T, neurons, strict=True):
+    for column, n in zip(axes.T, shown, strict=True):
         column[0].bar(time, counts[trial, :, n] * scale, width=width, color="lightgrey")
         column[0].plot(time, rates[trial, :, n] * scale, color=COLOURS[0])
         column[1].plot(time, counts[:, :, n].mean(0) * scale, color="grey", label="observed")

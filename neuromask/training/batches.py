@@ -96,7 +96,8 @@ def mask_trials(
         See `TrialGroup`.
     """
     counts = session.counts[trials].float()
-    scheme, mask = sampler.sample(tuple(counts.shape), session.regions, generator)
+    n_trials, n_time, n_neurons = counts.shape
+    scheme, mask = sampler.sample((n_trials, n_time, n_neurons), session.regions, generator)
     hidden = mask.hidden
     for probability, unit in (
         (neuron_dropout, torch.arange(counts.shape[2], device=counts.device)),

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 import torch
-from torch import nn
 
 from .._random import RandomStreams
 from .._recordings import Recording, region_codes
+from ..nn.session_network import SessionNetwork
 from ..schemes import Scheme, SchemeSampler
 from .batches import SessionTensors
 from .loop import TrainingConfig, train, train_in_stages
@@ -30,7 +30,7 @@ class Masking:
     ----------
     schemes : tuple of Scheme
         Schemes to alternate, in the order of their prompts.
-    ignored : tuple of str
+    ignored : sequence of str
         Regions that are never targets.
     per_batch : bool
         Whether a whole batch gets one scheme and mask, or each trial its own.
@@ -41,7 +41,7 @@ class Masking:
     """
 
     schemes: tuple[Scheme, ...]
-    ignored: tuple[str, ...]
+    ignored: Sequence[str]
     per_batch: bool = False
     neuron_dropout: float = 0.0
     region_dropout: float = 0.0
@@ -61,7 +61,7 @@ def session_tensors(
 
 
 def fit_network(
-    model: nn.Module,
+    model: SessionNetwork,
     recordings: Sequence[Recording],
     held_out: Sequence[Recording],
     masking: Masking,
@@ -75,7 +75,7 @@ def fit_network(
 
     Parameters
     ----------
-    model : nn.Module
+    model : SessionNetwork
         Backbone that has stitches for the sessions, on its device.
     recordings, held_out : sequence of Recording
         Training trials, and validation trials, of which there may be none.

@@ -126,7 +126,8 @@ def train(
         best.offer(found[0], 0, model)
     try:
         for epoch in range(1, config.max_epochs + 1):
-            total, n_batches = 0.0, 0
+            total: Tensor | float = 0.0
+            n_batches = 0
             batches = list(objective.batches(order))
             for batch in batches:
                 done = (epoch - 1) * len(batches) + n_batches

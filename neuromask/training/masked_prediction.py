@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from .._random import RandomStreams
 from ..nn.device import autocast
+from ..nn.session_network import SessionNetwork
 from ..schemes import SchemeSampler
 from .batches import MaskedTrials, SessionTensors, mask_trials, mixed_batches
 from .loop import TrainingConfig
@@ -31,7 +32,7 @@ class MaskedPrediction:
 
     Parameters
     ----------
-    model : nn.Module
+    model : SessionNetwork
         Backbone; see :class:`neuromask.nn.backbones.BackboneNetwork` for what it must offer.
     training, validation : sequence of SessionTensors
         Sessions' trials; `validation` may be empty.
@@ -51,7 +52,7 @@ class MaskedPrediction:
 
     def __init__(
         self,
-        model: nn.Module,
+        model: SessionNetwork,
         training: Sequence[SessionTensors],
         validation: Sequence[SessionTensors],
         sampler: SchemeSampler,

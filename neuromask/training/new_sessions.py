@@ -8,10 +8,12 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from .._recordings import Recording
+from ..nn.neuron_encoder import NeuronEncoder
 from ..nn.neuron_statistics import NeuronStatistics, PopulationStatistics
+from ..nn.session_network import SessionNetwork
 from ..nn.session_weights import SessionStatistics, Weights
 from .batches import SessionTensors
 
@@ -27,8 +29,8 @@ ADAPTING_DROPOUT = {"linear_dropout": 0.1, "trunk_dropout": 0.1}
 
 
 def add_sessions(
-    model: nn.Module, recordings: Sequence[Recording], generator: torch.Generator
-) -> nn.Module:
+    model: SessionNetwork, recordings: Sequence[Recording], generator: torch.Generator
+) -> SessionNetwork:
     """Return a copy of a backbone that has room for more sessions, of which it knows nothing yet."""
     model = copy.deepcopy(model)
     for r in recordings:
@@ -48,13 +50,13 @@ class PretendedNew:
 
     Parameters
     ----------
-    model : nn.Module
+    model : SessionNetwork
         Backbone with an encoder.
     sessions : sequence of SessionTensors
         Training trials.
     """
 
-    def __init__(self, model: nn.Module, sessions: Sequence[SessionTensors]) -> None:
+    def __init__(self, model: SessionNetwork, sessions: Sequence[SessionTensors]) -> None:
         self.model = model
         self.sessions = sessions
         self.share = float(np.clip(1 / len(sessions), *NEW_SHARE))
@@ -82,14 +84,16 @@ class PretendedNew:
 
     def weights(self, i: int, trials: Tensor, dropout: torch.Generator) -> Weights | None:
         """Return the weights of a session if it is new, or None for its own."""
-        return self.model.encoder(self.drawn[i], generator=dropout) if i in self.drawn else None
+        if i not in self.drawn:
+            return None
+        return _encoder(self.model)(self.drawn[i], generator=dropout)
 
 
 @torch.no_grad()
-def start_session(model: nn.Module, session: SessionTensors) -> PopulationStatistics:
+def start_session(model: SessionNetwork, session: SessionTensors) -> PopulationStatistics:
     """Let a session start from what the encoder infers of its neurons from all its trials."""
     statistics = model.population_statistics(session.counts, session.names)
-    model.stitch(session.session_id).start_from(model.encoder(statistics.whole()))
+    model.stitch(session.session_id).start_from(_encoder(model)(statistics.whole()))
     return statistics
 
 
@@ -103,13 +107,13 @@ class InferredStarts:
 
     Parameters
     ----------
-    model : nn.Module
+    model : SessionNetwork
         Backbone with an encoder, which stays as it is.
     sessions : sequence of SessionTensors
         Training trials of sessions that the backbone has just met.
     """
 
-    def __init__(self, model: nn.Module, sessions: Sequence[SessionTensors]) -> None:
+    def __init__(self, model: SessionNetwork, sessions: Sequence[SessionTensors]) -> None:
         self.model = model
         self.sessions = sessions
         self.statistics = [start_session(model, session) for session in sessions]
@@ -125,12 +129,12 @@ class InferredStarts:
     def weights(self, i: int, trials: Tensor, dropout: torch.Generator) -> Weights:
         """Return the weights of a session for some of its trials."""
         with torch.no_grad():
-            inferred = self.model.encoder(self.statistics[i].without(trials))
+            inferred = _encoder(self.model)(self.statistics[i].without(trials))
         return self.model.stitch(self.sessions[i].session_id).weights(inferred)
 
 
 @contextmanager
-def dropping_less(model: nn.Module) -> Iterator[None]:
+def dropping_less(model: SessionNetwork) -> Iterator[None]:
     """Let a backbone with an encoder drop less of what read-outs read, for as long as this lasts."""
     names = [] if model.encoder is None else [n for n in ADAPTING_DROPOUT if hasattr(model, n)]
     usual = {name: getattr(model, name) for name in names}
@@ -141,3 +145,9 @@ def dropping_less(model: nn.Module) -> Iterator[None]:
     finally:
         for name, probability in usual.items():
             setattr(model, name, probability)
+
+
+def _encoder(model: SessionNetwork) -> NeuronEncoder:
+    if model.encoder is None:
+        raise TypeError("this network has no encoder of neurons to infer weights with.")
+    return model.encoder

@@ -7,6 +7,8 @@ from typing import Any
 
 from torch import nn
 
+from ..nn.session_network import SessionNetwork
+
 __all__ = ["ADAPTATION_STAGES", "parameter_groups", "stages_of"]
 
 #: Parts of a network that adapt to new sessions, one stage after the other, by strategy.
@@ -43,13 +45,13 @@ def parameter_groups(
 
 
 def stages_of(
-    model: nn.Module, strategy: str, session_ids: Sequence[str]
+    model: SessionNetwork, strategy: str, session_ids: Sequence[str]
 ) -> dict[str, list[nn.Parameter]]:
     """Give the parameters that each stage of adapting to new sessions trains.
 
     Parameters
     ----------
-    model : nn.Module
+    model : SessionNetwork
         Backbone that has stitches for the sessions.
     strategy : {"stitch", "gradual", "full"}
         The new sessions' stitches, those and then everything, or everything at once. The encoder

@@ -14,8 +14,9 @@ from itertools import groupby
 from operator import itemgetter
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from ..nn.session_network import SessionNetwork
 from ..nn.session_weights import Stitch
 from .batches import MaskedTrials
 from .masked_prediction import VALIDATION_TRIALS, MaskedPrediction
@@ -29,7 +30,7 @@ BOUNDS = (0.2, 2.0)
 
 
 @torch.no_grad()
-def shrink(model: nn.Module, objective: MaskedPrediction) -> None:
+def shrink(model: SessionNetwork, objective: MaskedPrediction) -> None:
     """Scale each session's predictions, in place, as is best on its validation trials.
 
     One factor a session multiplies the distance of its log-rates from the neurons' base rates, and
@@ -37,7 +38,7 @@ def shrink(model: nn.Module, objective: MaskedPrediction) -> None:
 
     Parameters
     ----------
-    model : nn.Module
+    model : SessionNetwork
         Trained backbone.
     objective : MaskedPrediction
         What it was trained on, with validation trials.

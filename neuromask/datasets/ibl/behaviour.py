@@ -57,7 +57,7 @@ def trial_rules(
     *,
     complete: Sequence[str],
     no_choice: bool,
-    reaction_time: tuple[float, float] | None,
+    reaction_time: Sequence[float] | None,
     feedback_delay: float | None,
 ) -> dict[str, np.ndarray]:
     """Give which trials pass each rule.

@@ -135,7 +135,7 @@ def _named_regions(units: Any, electrodes: Any, column: str | None, report: Repo
             )
     places = _plain(electrodes[column or "location"], len(electrodes)) if there else None
     rows = _electrode_rows(units, electrodes) if places is not None else None
-    if rows is not None:
+    if rows is not None and places is not None:
         return _regions_of_rows(rows, places, report)
     if column is not None:
         raise InvalidInputError(
