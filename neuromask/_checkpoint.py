@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
+from ._files import whole_folder
 from .errors import CheckpointError
 
 __all__ = ["MODEL_FORMAT", "read_folder", "write_folder"]
@@ -44,24 +43,11 @@ def write_folder(
     from safetensors.torch import save_file
 
     folder = check_new_folder(folder, overwrite=overwrite)
-    folder.parent.mkdir(parents=True, exist_ok=True)
     header = {"format": FORMAT, "version": MODEL_FORMAT}
     text = json.dumps(header | description, indent=1, default=_plain)
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
-    try:
-        save_file({k: v.contiguous().cpu() for k, v in tensors.items()}, temporary / TENSORS)
-        (temporary / DESCRIPTION).write_text(text, encoding="utf-8")
-        temporary.chmod(0o755)
-        if folder.exists():
-            old = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-old-"))
-            os.replace(folder, old / "model")
-            os.replace(temporary, folder)
-            shutil.rmtree(old)
-        else:
-            os.replace(temporary, folder)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
+    with whole_folder(folder) as new:
+        save_file({k: v.contiguous().cpu() for k, v in tensors.items()}, new / TENSORS)
+        (new / DESCRIPTION).write_text(text, encoding="utf-8")
     return folder
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import json
 import os
-import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from ._checks import check_regions, check_spikes
+from ._files import whole_file
 from ._tables import plain_column, read_indices, read_table
 from .errors import InvalidInputError, calling, public, suggest
 
@@ -358,14 +358,8 @@ class Session:
             "report": self.report.to_dict("records"),
         }
         arrays["header"] = np.array(json.dumps(header))
-        # Not the tempfile module: its files can be read by their owner alone, and stay so.
-        partial = path.with_name(f".{uuid.uuid4().hex}.partial")
-        try:
-            with partial.open("xb") as file:
-                np.savez_compressed(file, **arrays)
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
+        with whole_file(path) as partial, partial.open("wb") as file:
+            np.savez_compressed(file, **arrays)
         return path
 
     def __repr__(self) -> str:

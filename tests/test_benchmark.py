@@ -307,7 +307,7 @@ def test_a_run_goes_on_where_it_stopped(sessions, folders, tmp_path, monkeypatch
     def stop(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("neuromask.benchmark.files.os.replace", stop)
+    monkeypatch.setattr("neuromask._files.os.replace", stop)
     with pytest.raises(KeyboardInterrupt):
         write(sessions[0], tmp_path, seeds=(45,))
     assert len(list(tmp_path.rglob("*.safetensors"))) == 2

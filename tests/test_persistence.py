@@ -1,4 +1,5 @@
 import json
+import os
 
 import numpy as np
 import pytest
@@ -96,3 +97,13 @@ def test_an_unregistered_scheme_is_named(saved):
     edit(saved, schemes=["mine", "causal", "intra-region", "inter-region"])
     with pytest.raises(ValueError, match="load: unknown scheme 'mine'"):
         nm.load(saved)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no file modes")
+def test_whoever_may_read_one_file_of_a_model_may_read_all(saved, tmp_path):
+    (tmp_path / "usual").touch()
+    usual = (tmp_path / "usual").stat().st_mode
+    assert {path.name: path.stat().st_mode for path in saved.iterdir()} == {
+        "model.json": usual,
+        "model.safetensors": usual,
+    }

@@ -7,10 +7,7 @@ from __future__ import annotations
 
 import importlib
 import os
-import shutil
-import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 
@@ -19,6 +16,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
+from .._files import whole_file
 from ..errors import InvalidInputError, current_call
 from .tasks import Task
 
@@ -108,10 +106,12 @@ def save_predictions(
     metadata: Mapping[str, object],
 ) -> None:
     """Write one file with the benchmark's own writer; it is there whole or not at all."""
-    with _staging(out) as staging:
+    path = place(out, label, task, session_id, seed)
+    # Beside `out`: inside it, a scorer would find files half written.
+    with whole_file(path, beside=out) as partial:
         writer = contract("predictions").PredictionsWriter(
             enable=True,
-            base_path=staging,
+            base_path=partial.parent,
             task=task.id,
             seed=seed,
             label=label,
@@ -122,35 +122,16 @@ def save_predictions(
             # Times in single precision could collapse, and then match nothing.
             writer.set(dtype=torch.float64 if "time" in name else None, **{name: values})
         writer.save()
-        _move(
-            place(staging, label, task, session_id, seed), place(out, label, task, session_id, seed)
-        )
+        os.replace(place(partial.parent, label, task, session_id, seed), partial)
 
 
 def save_tensors(tensors: Mapping[str, torch.Tensor], path: Path, *, out: Path) -> None:
     """Write a file somewhere below `out`, whole or not at all."""
-    with _staging(out) as staging:
-        staging.mkdir(parents=True)
-        save_file(dict(tensors), staging / path.name)
-        _move(staging / path.name, path)
+    with whole_file(path, beside=out) as partial:
+        save_file(dict(tensors), partial)
 
 
 def holds(path: Path, tensors: Mapping[str, torch.Tensor]) -> bool:
     """Whether a file holds just these tensors."""
     known = load_file(str(path))
     return known.keys() == tensors.keys() and all(torch.equal(known[n], tensors[n]) for n in known)
-
-
-def _move(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    os.replace(source, target)
-
-
-@contextmanager
-def _staging(out: Path) -> Iterator[Path]:
-    """Give a folder name beside `out`: inside it, a scorer would find files half written."""
-    staging = out.with_name(f".{uuid.uuid4().hex}.partial")
-    try:
-        yield staging
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
