@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from torch import Tensor
 
 from ._files import whole_folder
 from .errors import CheckpointError
 
-__all__ = ["MODEL_FORMAT", "read_folder", "write_folder"]
+__all__ = [
+    "MODEL_FORMAT",
+    "plain",
+    "plain_table",
+    "read_folder",
+    "read_plain_table",
+    "write_folder",
+]
 
 FORMAT = "neuromask.MtMPretrainer"
 MODEL_FORMAT = 2
@@ -39,12 +49,12 @@ def write_folder(
     *,
     overwrite: bool = False,
 ) -> Path:
-    """Write a model folder, which is there whole or not at all."""
+    """Write a model folder, which is there whole or not at all; `description` is plain already."""
     from safetensors.torch import save_file
 
     folder = check_new_folder(folder, overwrite=overwrite)
     header = {"format": FORMAT, "version": MODEL_FORMAT}
-    text = json.dumps(header | description, indent=1, default=_plain)
+    text = json.dumps(header | description, indent=1, allow_nan=False)
     with whole_folder(folder) as new:
         save_file({k: v.contiguous().cpu() for k, v in tensors.items()}, new / TENSORS)
         (new / DESCRIPTION).write_text(text, encoding="utf-8")
@@ -94,12 +104,49 @@ def _renamed(name: str) -> str:
     return ".".join([*parents, new.get(last, last)])
 
 
-def _plain(value: Any) -> Any:
-    """Make what JSON does not know into what it does."""
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    if isinstance(value, np.generic):
-        return value.item()
+def plain(value: Any, name: str) -> Any:
+    """Make a value into what JSON holds: numbers, text, and lists and mappings of these.
+
+    A generator of random numbers becomes None: it has moved on, and its model is what is kept.
+
+    Raises
+    ------
+    CheckpointError
+        If the value would not come back as it is, with `name` in the message.
+    """
+    if value is None or isinstance(value, (str, bool, int)):
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return float(value)
     if isinstance(value, (np.random.RandomState, np.random.Generator)):
-        return None  # a generator has moved on; its model is what is kept
-    return getattr(value, "name", str(value))  # a scheme or backbone, by its name
+        return None
+    if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+        return {key: plain(entry, name) for key, entry in value.items()}
+    if isinstance(value, (set, frozenset)):
+        value = sorted(value, key=str)
+    if isinstance(value, (list, tuple)):
+        return [plain(entry, name) for entry in value]
+    if hasattr(value, "tolist") and not isinstance(value, float):  # of numpy, pandas or torch
+        return plain(value.tolist(), name)
+    raise CheckpointError(
+        f"{name} holds {value!r}, which a saved model cannot keep; expected finite numbers, text, "
+        "or lists and mappings of these. Set it to such a value before saving."
+    )
+
+
+def plain_table(table: pd.DataFrame, name: str) -> dict[str, list]:
+    """Make a table into lists by column, with None where it has no finite number."""
+    return {
+        str(column): [
+            None if isinstance(v, float) and not math.isfinite(v) else plain(v, name)
+            for v in table[column].tolist()
+        ]
+        for column in table
+    }
+
+
+def read_plain_table(columns: dict[str, list]) -> pd.DataFrame:
+    """Make a table of lists by column, with NaN where there is None."""
+    return pd.DataFrame(
+        {name: [np.nan if v is None else v for v in values] for name, values in columns.items()}
+    )

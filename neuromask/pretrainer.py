@@ -6,7 +6,7 @@ import copy
 import dataclasses
 import inspect
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import torch
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from ._checkpoint import read_folder, write_folder
+from ._checkpoint import plain, plain_table, read_folder, read_plain_table, write_folder
 from ._checks import check_choice, check_fraction, check_positive_int
 from ._estimator import SpikesEstimator
 from ._random import RandomStreams, random_streams
@@ -40,7 +40,14 @@ from .nn.device import resolve_device, resolve_precision
 from .nn.fitted import FittedNetwork
 from .nn.session_network import SessionNetwork
 from .nn.session_weights import SessionStatistics
-from .schemes import MTM_SCHEMES, Scheme, resolve_schemes, scheme_index
+from .schemes import (
+    MTM_SCHEMES,
+    Scheme,
+    describe_scheme,
+    described_scheme,
+    resolve_schemes,
+    scheme_index,
+)
 from .training.fitting import Masking, fit_network, session_tensors
 from .training.loop import TrainingConfig
 from .training.new_sessions import add_sessions, start_session
@@ -601,6 +608,9 @@ class MtMPretrainer(
     def save(self, folder: str | os.PathLike, *, overwrite: bool = False) -> Path:
         """Write the fitted model to a folder of safetensors and JSON.
 
+        A loaded model goes on as this one would, but for a generator given as `random_state`, which
+        is not kept. A scheme of your own must be registered where the model is loaded.
+
         Parameters
         ----------
         folder : path-like
@@ -611,24 +621,26 @@ class MtMPretrainer(
         Raises
         ------
         CheckpointError
-            If the folder exists.
+            If the folder exists, or a parameter holds what cannot be kept. Nothing is written then.
         """
         check_is_fitted(self)
         description = {
-            "parameters": self.get_params(deep=False),
-            "schemes": [scheme.name for scheme in self.schemes_],
-            "sessions": [dataclasses.asdict(info) for info in self.sessions_.values()],
+            "parameters": {
+                name: plain(
+                    _named_schemes(value) if name == "schemes" else value, f"parameter {name!r}"
+                )
+                for name, value in self.get_params(deep=False).items()
+            },
+            "schemes": [plain(describe_scheme(scheme), "schemes_") for scheme in self.schemes_],
+            "sessions": [
+                plain(dataclasses.asdict(info), "sessions_") for info in self.sessions_.values()
+            ],
             "encode": self.model_.encoder is not None,
             "region_names": list(self.model_.region_names),
-            "history": self.history_.to_dict("list"),
-            "excluded": self.excluded_.to_dict("list"),
+            "history": plain_table(self.history_, "history_"),
+            "excluded": plain_table(self.excluded_, "excluded_"),
         }
-        return write_folder(
-            folder,
-            self.model_.state_dict(),
-            description,
-            overwrite=overwrite,
-        )
+        return write_folder(folder, self.model_.state_dict(), description, overwrite=overwrite)
 
     def _initial_model(
         self,
@@ -805,6 +817,8 @@ def load(folder: str | os.PathLike) -> MtMPretrainer:
     ------
     CheckpointError
         If the folder is not a model, is damaged, or was written by a later version.
+    InvalidInputError
+        If the model was fitted with a scheme that is not registered, or not the same.
     """
     tensors, description = read_folder(folder)
     try:
@@ -819,10 +833,21 @@ def load(folder: str | os.PathLike) -> MtMPretrainer:
 
 def _rebuild(tensors: dict[str, torch.Tensor], description: dict[str, Any]) -> MtMPretrainer:
     known = set(inspect.signature(MtMPretrainer).parameters)
-    parameters = {k: v for k, v in description["parameters"].items() if k in known}
-    pre = MtMPretrainer(**_with_tuples(parameters))
-    pre.schemes_ = resolve_schemes(description["schemes"])
-    infos = [SessionInfo(**_with_tuples(entry)) for entry in description["sessions"]]
+    pre = MtMPretrainer(
+        **{
+            name: _schemes_by_name(value) if name == "schemes" else _tuples(value)
+            for name, value in description["parameters"].items()
+            if name in known
+        }
+    )
+    if description["version"] < 2:  # knew schemes by their name alone
+        pre.schemes_ = resolve_schemes(description["schemes"], mask_ratio=pre.mask_ratio)
+    else:
+        pre.schemes_ = tuple(described_scheme(entry) for entry in description["schemes"])
+    infos = [
+        SessionInfo(**{name: _tuples(value) for name, value in entry.items()})
+        for entry in description["sessions"]
+    ]
     blank = [
         SessionStatistics(
             i.session_id,
@@ -841,14 +866,32 @@ def _rebuild(tensors: dict[str, torch.Tensor], description: dict[str, Any]) -> M
         region_names=description.get("region_names", ()),
     )
     pre.model_.load_state_dict(tensors)
-    pre.history_ = pd.DataFrame(description["history"])
-    pre.excluded_ = pd.DataFrame(description["excluded"])
+    pre.history_ = read_plain_table(description["history"])
+    pre.excluded_ = read_plain_table(description["excluded"])
     return pre._know({i.session_id: i for i in infos})
 
 
-def _with_tuples(entries: dict[str, Any]) -> dict[str, Any]:
-    """Give back the tuples that JSON made lists of."""
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in entries.items()}
+def _named_schemes(schemes: str | Scheme | Sequence[str | Scheme]) -> Any:
+    """Give schemes as they were given to the constructor, with a description for each object."""
+    if isinstance(schemes, Scheme):
+        return describe_scheme(schemes)
+    if isinstance(schemes, str) or not isinstance(schemes, Iterable):
+        return schemes
+    return [_named_schemes(scheme) for scheme in schemes]
+
+
+def _schemes_by_name(schemes: Any) -> Any:
+    """Undo `_named_schemes`."""
+    if isinstance(schemes, dict):
+        return described_scheme(schemes)
+    return tuple(map(_schemes_by_name, schemes)) if isinstance(schemes, list) else schemes
+
+
+def _tuples(value: Any) -> Any:
+    """Make lists into tuples, which a constructor's parameters and frozen classes hold."""
+    if isinstance(value, dict):
+        return {name: _tuples(entry) for name, entry in value.items()}
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 def _broadcast(hidden: Any, shape: tuple[int, ...]) -> np.ndarray:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -22,6 +22,8 @@ __all__ = [
     "Scheme",
     "SchemeSampler",
     "available_schemes",
+    "describe_scheme",
+    "described_scheme",
     "register_scheme",
     "resolve_schemes",
     "scheme_index",
@@ -149,6 +151,67 @@ def _lookup(scheme: str | Scheme) -> Scheme:
             f"{suggest(name, _REGISTRY)} Register your own with neuromask.register_scheme."
         )
     return _REGISTRY[name]
+
+
+def describe_scheme(scheme: Scheme) -> dict[str, Any]:
+    """Say what a scheme is in words and numbers, so that a saved model can ask for it again."""
+    mask, settings = scheme.mask, {}
+    while isinstance(mask, partial):
+        settings = {str(i): value for i, value in enumerate(mask.args)} | mask.keywords | settings
+        mask = mask.func
+    ratio = settings.pop("ratio", None) if scheme.takes_ratio else None
+    return {
+        "name": scheme.name,
+        "mask": _function_name(mask),
+        "settings": {name: repr(value) for name, value in sorted(settings.items())},
+        "ratio": list(ratio) if isinstance(ratio, tuple) else ratio,
+        "attention": scheme.attention,
+        "min_region_size": scheme.min_region_size,
+        "min_regions": scheme.min_regions,
+        "takes_ratio": scheme.takes_ratio,
+    }
+
+
+def described_scheme(description: dict[str, Any]) -> Scheme:
+    """Find the registered scheme that `describe_scheme` described; never another of its name.
+
+    Raises
+    ------
+    InvalidInputError
+        If no scheme of that name is registered, or a different one.
+    """
+    name, ratio = description["name"], description["ratio"]
+    if name not in _REGISTRY:
+        raise InvalidInputError(
+            f"the model was saved with a scheme {name!r}, which is not registered "
+            f"({_in_words(description)}). Register it first: "
+            f"neuromask.register_scheme(Scheme({name!r}, ...))."
+        )
+    scheme = _REGISTRY[name]
+    if scheme.takes_ratio and ratio is not None:
+        ratio = tuple(ratio) if isinstance(ratio, list) else ratio
+        scheme = replace(scheme, mask=partial(scheme.mask, ratio=ratio))
+    found = describe_scheme(scheme)
+    if found != description:
+        raise InvalidInputError(
+            f"the model was saved with another scheme {name!r} ({_in_words(description)}) than the "
+            f"registered one ({_in_words(found)}). Register that of the model first: "
+            f"neuromask.register_scheme(Scheme({name!r}, ...), overwrite=True)."
+        )
+    return scheme
+
+
+def _in_words(description: dict[str, Any]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in description.items() if key != "name")
+
+
+def _function_name(function: Callable[..., Any]) -> str:
+    """Name a function; one of a user's own without its module, which may be a script's."""
+    if not hasattr(function, "__qualname__"):  # an object that can be called
+        kind = type(function)
+        return kind.__qualname__ if kind.__repr__ is object.__repr__ else repr(function)
+    own = function.__module__.startswith(f"{__package__}.")
+    return f"{function.__module__}.{function.__qualname__}" if own else function.__qualname__
 
 
 def scheme_index(schemes: Sequence[Scheme], asked: str) -> int:

@@ -1,11 +1,17 @@
+import copy
 import json
 import os
+from functools import partial
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 
 import neuromask as nm
 from neuromask.errors import CheckpointError
+from neuromask.masks import Mask, neuron_mask
+from neuromask.schemes import describe_scheme
 
 from .conftest import TINY
 
@@ -29,10 +35,13 @@ def test_many_sessions_and_odd_parameters(tmp_path):
     sessions = nm.simulate(20, n_sessions=2, n_neurons=8, n_time=10)
     rng = np.random.RandomState(0)
     odd = TINY | {"random_state": rng, "mask_ratio": (0.1, 0.5), "dim": np.int64(16)}
-    pre = nm.MtMPretrainer(**odd, schemes=[nm.available_schemes()["neuron"], "causal"])
+    pre = nm.MtMPretrainer(**odd, schemes=(nm.available_schemes()["neuron"], "causal"))
     again = nm.load(pre.fit(sessions).save(tmp_path / "m"))
     for s in sessions:
         np.testing.assert_array_equal(again.predict(s), pre.predict(s))
+    assert again.get_params() == pre.get_params() | {"random_state": None}
+    assert list(map(describe_scheme, again.schemes_)) == list(map(describe_scheme, pre.schemes_))
+    assert [s.mask.keywords["ratio"] for s in again.schemes_ if s.takes_ratio] == [(0.1, 0.5)]
 
 
 def test_an_existing_folder_is_kept(pre, tmp_path):
@@ -94,8 +103,9 @@ def test_damaged_models_are_refused(saved):
 
 
 def test_an_unregistered_scheme_is_named(saved):
-    edit(saved, schemes=["mine", "causal", "intra-region", "inter-region"])
-    with pytest.raises(ValueError, match="load: unknown scheme 'mine'"):
+    schemes = json.loads((saved / "model.json").read_text())["schemes"]
+    edit(saved, schemes=[schemes[0] | {"name": "mine"}, *schemes[1:]])
+    with pytest.raises(ValueError, match=r"load: .*scheme 'mine', which is not registered.*first"):
         nm.load(saved)
 
 
@@ -107,3 +117,127 @@ def test_whoever_may_read_one_file_of_a_model_may_read_all(saved, tmp_path):
         "model.json": usual,
         "model.safetensors": usual,
     }
+
+
+@pytest.fixture
+def own_registry(monkeypatch):
+    """Let a test register what it likes."""
+    monkeypatch.setattr("neuromask.schemes._REGISTRY", nm.available_schemes())
+
+
+def test_a_loaded_model_goes_on_as_the_saved_one_would(tmp_path):
+    *known, new = nm.simulate(30, n_sessions=3, n_neurons=10, n_time=12, random_state=0)
+    options = {"mask_ratio": 0.9, "ignore_regions": {"CA1"}, "neuron_dropout": 0.1}
+    pre = nm.MtMPretrainer(**TINY, **options).fit(known)
+    again = nm.load(pre.save(tmp_path / "m"))
+    for strategy in ("stitch", "gradual"):
+        tuned = [p.finetune(new, max_epochs=2, strategy=strategy) for p in (pre, again)]
+        np.testing.assert_array_equal(tuned[1].predict(new), tuned[0].predict(new))
+        pd.testing.assert_frame_equal(tuned[1].history_, tuned[0].history_)
+        pd.testing.assert_frame_equal(tuned[1].excluded_, tuned[0].excluded_)
+    tables = [p.calibrate(new).evaluate([*known, new]) for p in (pre, again)]
+    pd.testing.assert_frame_equal(*tables)
+    choice = known[0].trials["choice"]
+    decoders = [nm.MtMDecoder(p, random_state=0).fit(known[0], choice) for p in (pre, again)]
+    chances = [decoder.predict_proba(known[0]) for decoder in decoders]
+    np.testing.assert_array_equal(*chances)
+
+
+def every_other_neuron(shape, regions, generator):
+    hidden = torch.zeros(shape, dtype=torch.bool)
+    hidden[:, :, ::2] = True
+    return Mask(hidden, hidden)
+
+
+OWN = nm.Scheme("neuron", every_other_neuron)
+HALF = partial(neuron_mask, ratio=0.5)
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        OWN,
+        nm.Scheme("neuron", HALF),
+        nm.Scheme("neuron", neuron_mask, takes_ratio=True, attention="causal"),
+        nm.Scheme("neuron", neuron_mask, takes_ratio=True, min_region_size=2),
+    ],
+    ids=["mask", "ratio", "attention", "regions"],
+)
+def test_a_scheme_of_the_users_is_never_swapped_for_the_registered_one(
+    session, tmp_path, own_registry, own
+):
+    pre = nm.MtMPretrainer(**TINY | {"max_epochs": 1}, schemes=[own, "causal"]).fit(session)
+    folder = pre.save(tmp_path / "m")
+    with pytest.raises(ValueError, match=r"load: .*another scheme 'neuron'.*Register that of the"):
+        nm.load(folder)
+    nm.register_scheme(own, overwrite=True)
+    again = nm.load(folder)
+    assert list(map(describe_scheme, again.schemes_)) == list(map(describe_scheme, pre.schemes_))
+    assert again.get_params()["schemes"] == (own, "causal")
+
+
+def test_a_scheme_that_is_not_registered_must_be_first(session, tmp_path, own_registry):
+    mine = nm.Scheme("mine", every_other_neuron)
+    folder = (
+        nm.MtMPretrainer(**TINY | {"max_epochs": 1}, schemes=[mine])
+        .fit(session)
+        .save(tmp_path / "m")
+    )
+    with pytest.raises(ValueError, match=r"'mine', which is not registered.*every_other_neuron"):
+        nm.load(folder)
+    nm.register_scheme(mine)
+    assert nm.load(folder).schemes_ == (mine,)
+
+
+def refuse(constant):
+    raise AssertionError(f"{constant} is not JSON")
+
+
+def test_a_model_is_described_in_strict_json(session, tmp_path):
+    pre = nm.MtMPretrainer(**TINY).fit(session)
+    pre.history_.loc[1, "val_bps"] = np.nan
+    pre.history_.loc[:, "train_loss"] = np.nan
+    pre.history_["stage"] = ["all", "all", "stitch"]
+    folder = pre.save(tmp_path / "m")
+    json.loads((folder / "model.json").read_text(), parse_constant=refuse)
+    pd.testing.assert_frame_equal(nm.load(folder).history_, pre.history_)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "kept"),
+    [
+        ("ignore_regions", {"root", "CA1"}, ("CA1", "root")),
+        ("ignore_regions", np.array(["CA1", "root"]), ("CA1", "root")),
+        ("ignore_regions", "root", "root"),
+        ("regions", pd.Series(["VISp", "CA1", "root"] * 5), ("VISp", "CA1", "root") * 5),
+        ("regions", pd.Categorical(["VISp", "CA1", "root"] * 5), ("VISp", "CA1", "root") * 5),
+        ("dim", np.int64(16), 16),
+        ("dropout", np.float32(0.5), 0.5),
+        ("mask_ratio", [0.1, 0.5], (0.1, 0.5)),
+        ("mask_ratio", np.float32(0.5), 0.5),
+        ("schemes", "neuron", "neuron"),
+    ],
+)
+def test_parameters_come_back_as_they_were(session, tmp_path, name, value, kept):
+    options = TINY | {"max_epochs": 1, "regions": session.regions, name: value}
+    pre = nm.MtMPretrainer(**options).fit(session.counts)
+    again = nm.load(pre.save(tmp_path / "m"))
+    assert again.get_params()[name] == kept
+    assert type(again.get_params()[name]) is type(kept)
+    np.testing.assert_array_equal(again.predict(session.counts), pre.predict(session.counts))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("verbose", object()), ("ignore_regions", [object()]), ("rebin", float("nan"))],
+)
+def test_a_parameter_that_cannot_be_kept_is_named_before_anything_is_written(
+    pre, saved, name, value
+):
+    before = {path.name: path.read_bytes() for path in saved.iterdir()}
+    odd = copy.copy(pre).set_params(**{name: value})
+    for folder in (saved, saved.parent / "new" / "model"):
+        with pytest.raises(CheckpointError, match=f"MtMPretrainer.save: parameter '{name}' holds"):
+            odd.save(folder, overwrite=True)
+    assert {path.name: path.read_bytes() for path in saved.iterdir()} == before
+    assert [path.name for path in saved.parent.iterdir()] == ["model"]
