@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
+from ._checks import check_path
 from ._files import whole_folder
 from .errors import CheckpointError
 
@@ -32,7 +33,7 @@ TENSORS, DESCRIPTION = "model.safetensors", "model.json"
 
 def check_new_folder(folder: str | os.PathLike, *, overwrite: bool = False) -> Path:
     """Return the path of a folder that may be written, or raise."""
-    folder = Path(folder)
+    folder = check_path("folder", folder)
     if folder.exists() and not overwrite:
         raise CheckpointError(f"{folder} exists; choose another folder or pass overwrite=True.")
     if overwrite and folder.exists() and not (folder / DESCRIPTION).is_file():
@@ -66,7 +67,7 @@ def read_folder(folder: str | os.PathLike) -> tuple[dict[str, Tensor], dict[str,
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    folder = Path(folder)
+    folder = check_path("folder", folder)
     for name in (DESCRIPTION, TENSORS):
         if not (folder / name).is_file():
             raise CheckpointError(

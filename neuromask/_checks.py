@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Sequence
+from numbers import Real
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,8 +13,10 @@ import numpy as np
 from .errors import InvalidInputError, suggest, warn
 
 __all__ = [
+    "as_names",
     "check_choice",
     "check_fraction",
+    "check_path",
     "check_positive_int",
     "check_regions",
     "check_spikes",
@@ -38,7 +43,7 @@ def check_spikes(X: Any, *, min_trials: int = 1, require_spikes: bool = False) -
     Returns
     -------
     ndarray of uint8 or uint16, (trials, time, neurons)
-        The input itself if it is compact already.
+        The input itself if it is compact already, and not reversed along an axis.
 
     Raises
     ------
@@ -82,7 +87,8 @@ def check_spikes(X: Any, *, min_trials: int = 1, require_spikes: bool = False) -
             "X holds no spikes; expected at least one. Check the binning window and "
             "that counts were not rescaled."
         )
-    return counts
+    # torch reads no array that runs backwards.
+    return np.ascontiguousarray(counts) if min(counts.strides) < 0 else counts
 
 
 def _as_counts(counts: np.ndarray) -> np.ndarray:
@@ -200,10 +206,11 @@ def resolve_regions(
 ) -> np.ndarray | None:
     """Find the region labels among the places where they may have been given.
 
-    The keyword comes first, then the constructor's, then the recording's own. Only when none of
-    these is there is `y` looked at: of length `n_neurons` it is taken as regions, of length
-    `n_trials` it is somebody's target and ignored; where both lengths agree, text is taken as
-    regions with a warning.
+    The keyword of the call comes first, then those that the recording carries, then the
+    constructor's, which are for recordings that carry none: a constructor that contradicts the
+    recording is refused. Only when none of these is there is `y` looked at: of length `n_neurons`
+    it is taken as regions, of length `n_trials` it is somebody's target and ignored; where both
+    lengths agree, text is taken as regions with a warning.
 
     Returns
     -------
@@ -213,11 +220,21 @@ def resolve_regions(
     Raises
     ------
     InvalidInputError
-        If regions have a wrong length, or `y` has neither length.
+        If regions have a wrong length or contradict each other, or `y` has neither length.
     """
-    for found in (regions, default, getattr(X, "regions", None)):
-        if found is not None:
-            return check_regions(found, n_neurons)
+    if regions is not None:
+        return check_regions(regions, n_neurons)
+    places = (getattr(X, "regions", None), default)
+    own, constructor = (None if p is None else check_regions(p, n_neurons) for p in places)
+    if own is not None and constructor is not None and (own != constructor).any():
+        first = int(np.flatnonzero(own != constructor)[0])
+        raise InvalidInputError(
+            f"the constructor's regions are not those that the session carries: neuron {first} is "
+            f"in {str(constructor[first])!r} there and in {str(own[first])!r} here. Leave regions "
+            "out of the constructor, or make the Session with the regions that you want."
+        )
+    if own is not None or constructor is not None:
+        return constructor if own is None else own
     if y is None:
         return None
     try:
@@ -262,7 +279,7 @@ def check_fraction(
     """Return a number in ``[low, high)``, or ``"auto"`` where that is allowed, or raise."""
     if or_auto and isinstance(value, str) and value == "auto":
         return value
-    if not isinstance(value, (int, float, np.number)) or not low <= value < high:
+    if not isinstance(value, Real) or not low <= value < high:
         auto = "'auto' or " if or_auto else ""
         raise InvalidInputError(
             f"{name}={value!r}; expected {auto}a number from {low} up to, not including, {high}."
@@ -272,8 +289,31 @@ def check_fraction(
 
 def check_choice(name: str, value: Any, choices: Sequence[Any]) -> Any:
     """Return one of `choices`, or raise with the nearest."""
-    if value not in choices:
+    # An array is in no list, and cannot even be asked.
+    if not isinstance(value, (str, int, np.bool_)) or value not in choices:
         raise InvalidInputError(
             f"{name}={value!r}; expected one of {list(choices)}.{suggest(str(value), choices)}"
         )
     return value
+
+
+def as_names(name: str, given: str | Iterable[Any] | None) -> tuple[str, ...]:
+    """Return names as a tuple, whether none, one or several are given, or raise.
+
+    Examples
+    --------
+    >>> as_names("ignore_regions", "root")
+    ('root',)
+    """
+    if given is None or isinstance(given, str):
+        return () if given is None else (given,)
+    if not isinstance(given, Iterable):
+        raise InvalidInputError(f"{name}={given!r}; expected a name or several.")
+    return tuple(str(entry) for entry in given)
+
+
+def check_path(name: str, value: Any) -> Path:
+    """Return a path, or raise."""
+    if not isinstance(value, (str, os.PathLike)):
+        raise InvalidInputError(f"{name}={value!r}; expected a path.")
+    return Path(value)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from ._checks import check_spikes, resolve_regions
+from ._checks import as_names, check_spikes, resolve_regions
 from .errors import InvalidInputError, UnknownSessionError, suggest, warn
 from .schemes import Scheme
 from .session import Session
@@ -198,11 +198,11 @@ def read_known(X: Any, known: dict[str, SessionInfo], *, rebin: float | None = N
     return Recording(info, counts)
 
 
-def region_codes(info: SessionInfo, ignored: Iterable[str]) -> np.ndarray:
+def region_codes(info: SessionInfo, ignored: str | Iterable[str]) -> np.ndarray:
     """Give each neuron its region's number, -1 where regions are never targets."""
     labels = np.array(info.regions or (NO_REGION_GIVEN,) * info.n_neurons)
     codes = np.unique(labels, return_inverse=True)[1]
-    return np.where(np.isin(labels, list(ignored)), -1, codes)
+    return np.where(np.isin(labels, as_names("ignore_regions", ignored)), -1, codes)
 
 
 def region_members(labels: Sequence[str] | None, regions: str | Sequence[str]) -> np.ndarray:
@@ -213,7 +213,7 @@ def region_members(labels: Sequence[str] | None, regions: str | Sequence[str]) -
     InvalidInputError
         If no region is named, or no neuron is in one of them.
     """
-    names = [regions] if isinstance(regions, str) else list(regions)
+    names = as_names("regions", regions)
     of_neurons = np.array([] if labels is None else labels, dtype=str)
     known = sorted(set(of_neurons.tolist()))
     for name in names:
@@ -251,7 +251,7 @@ def split_trials(
 
 
 def table_exclusions(
-    known: dict[str, SessionInfo], schemes: Sequence[Scheme], ignored: Iterable[str]
+    known: dict[str, SessionInfo], schemes: Sequence[Scheme], ignored: str | Iterable[str]
 ) -> pd.DataFrame:
     """Table what is left out: silent neurons, ignored regions, schemes a session cannot use.
 
@@ -260,7 +260,7 @@ def table_exclusions(
     InvalidInputError
         If a session can use none of the schemes.
     """
-    rows, ignored = [], tuple(ignored)
+    rows, ignored = [], as_names("ignore_regions", ignored)
     for info in known.values():
         rows += [(info.session_id, "neuron", str(i), "no spikes") for i in info.silent]
         names, sizes = np.unique(np.array(info.regions or ()), return_counts=True)

@@ -17,7 +17,13 @@ def read_table(given: Any, length: int, name: str, row: str) -> pd.DataFrame:
     """Copy a table with a fresh index, checking its length."""
     if given is None or (isinstance(given, Mapping) and not given):
         return pd.DataFrame(index=pd.RangeIndex(length))
-    table = pd.DataFrame(given).reset_index(drop=True).copy()
+    try:
+        table = pd.DataFrame(given).reset_index(drop=True).copy()
+    except (ValueError, TypeError) as error:
+        raise InvalidInputError(
+            f"{name} is a {type(given).__name__} that is no table ({error}); expected a DataFrame "
+            f"or a mapping from columns to {length} values, one a {row}."
+        ) from error
     if len(table) != length:
         raise InvalidInputError(f"{name} has {len(table)} rows; expected {length}, one a {row}.")
     columns = [str(column) for column in table.columns]

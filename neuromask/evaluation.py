@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ._checks import check_choice, check_positive_int, check_regions, check_spikes
+from ._checks import as_names, check_choice, check_positive_int, check_regions, check_spikes
 from .errors import InvalidInputError, public
 from .metrics import bits_per_spike, poisson_d2
 
@@ -130,7 +130,7 @@ def evaluate(
     chosen = _chosen_neurons(neurons, n_neurons)
     chosen_tasks = _chosen_tasks(tasks, labels)
     n_forward = _forward_bins(n_forward_bins, n_time)
-    ignored = (ignore_regions,) if isinstance(ignore_regions, str) else tuple(ignore_regions)
+    ignored = as_names("ignore_regions", ignore_regions)
     null = _null_rates(null_rates, n_neurons)
     check_positive_int("max_bytes", max_bytes)
     excluded: list[dict] = []

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from sklearn import get_config
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from ._checkpoint import plain, plain_table, read_folder, read_plain_table, write_folder
-from ._checks import check_choice, check_fraction, check_positive_int
+from ._checks import as_names, check_choice, check_fraction, check_positive_int
 from ._estimator import SpikesEstimator
 from ._random import RandomStreams, random_streams
 from ._recordings import (
@@ -59,6 +60,7 @@ __all__ = ["PAPER_SIZES", "MtMPretrainer", "check_parameters", "fitted_network",
 POOLINGS = ("mean", "none")
 POSITIONS = ("learned", "rope")
 SAMPLINGS = ("proportional", "balanced")
+PRECISIONS = ("auto", "bf16", "fp32")
 # What a session shares with others was learned from many: it moves slower than what is its own.
 SHARED_RATE = 0.3
 # What starts from the encoder's inference learns slower than what starts from chance.
@@ -137,8 +139,9 @@ class MtMPretrainer(
         How `transform` pools over time: averages give (trials, features), none (trials, time,
         features).
     regions : array-like of str, (neurons,), optional
-        Regions of a single recording's neurons, for use inside pipelines and cross-validation.
-    ignore_regions : sequence of str, default=("root", "void")
+        Regions of the neurons of arrays, which carry none, for use inside pipelines and
+        cross-validation. A Session's own regions must be the same, where it has them.
+    ignore_regions : str or sequence of str, default=("root", "void")
         Regions that are never targets of the region schemes and tasks; their neurons stay inputs.
     rebin : float, optional
         Seconds of the bins that Sessions are summed into; sessions of several bin widths need it.
@@ -207,7 +210,7 @@ class MtMPretrainer(
         validation_fraction: float | str = "auto",
         pooling: str = "mean",
         regions: Any = None,
-        ignore_regions: Sequence[str] = ("root", "void"),
+        ignore_regions: str | Sequence[str] = ("root", "void"),
         rebin: float | None = None,
         device: str = "auto",
         precision: str = "auto",
@@ -270,7 +273,8 @@ class MtMPretrainer(
             Ignored, so that pipelines work; but ``fit(X, regions)`` is understood where the second
             argument can only be regions, that is, has one entry a neuron and not one a trial.
         regions : array-like of str, (neurons,), optional
-            Region of each neuron; a list of them for a list of arrays.
+            Region of each neuron; a list of them for a list of arrays. They count for more than
+            those that a Session carries.
         X_val : same as `X`, optional
             Validation trials of the same sessions, instead of a share of `X`.
 
@@ -531,9 +535,19 @@ class MtMPretrainer(
         -------
         ndarray of float32, (trials, features) or (trials, time, features)
             Pooled as `pooling` says.
+
+        Raises
+        ------
+        InvalidInputError
+            If the session does not fit, or tables are asked for that are not pooled.
         """
         check_is_fitted(self)
         recording = read_known(X, self.sessions_, rebin=self.rebin)
+        if self.pooling == "none" and self._gives_tables():
+            raise InvalidInputError(
+                'pooling="none" gives (trials, time, features), which no table holds; use '
+                'pooling="mean", or arrays by set_output(transform="default").'
+            )
         features = fitted_network(self).features(recording)
         return features.mean(1) if self.pooling == "mean" else features
 
@@ -728,6 +742,11 @@ class MtMPretrainer(
         with about("X_val"):
             return recordings, [read_known(x, known, rebin=self.rebin) for x in given]
 
+    def _gives_tables(self) -> bool:
+        """Say whether scikit-learn was asked to make tables of what `transform` returns."""
+        own = getattr(self, "_sklearn_output_config", {}).get("transform")
+        return (own or get_config()["transform_output"]) != "default"
+
     def _training_config(self, device: torch.device) -> TrainingConfig:
         return TrainingConfig(
             learning_rate=self.learning_rate,
@@ -773,6 +792,11 @@ def check_parameters(pretrainer: MtMPretrainer) -> tuple[Scheme, ...]:
     check_choice("positions", pretrainer.positions, POSITIONS)
     check_choice("session_sampling", pretrainer.session_sampling, SAMPLINGS)
     check_choice("encode_neurons", pretrainer.encode_neurons, ("auto", True, False))
+    check_choice("precision", pretrainer.precision, PRECISIONS)
+    for name in ("mask_per_batch", "prompted", "warm_start"):
+        check_choice(name, getattr(pretrainer, name), (True, False))
+    check_fraction("verbose", pretrainer.verbose, high=100.0)
+    as_names("ignore_regions", pretrainer.ignore_regions)
     for name in ("neuron_dropout", "region_dropout"):
         check_fraction(name, getattr(pretrainer, name))
     if pretrainer.rebin is not None:
@@ -789,7 +813,7 @@ def check_parameters(pretrainer: MtMPretrainer) -> tuple[Scheme, ...]:
     )
     for value in ratios:
         check_fraction("mask_ratio", value, high=1.0)
-    if len(ratios) > 2 or max(ratios) <= 0 or list(ratios) != sorted(ratios):
+    if not 1 <= len(ratios) <= 2 or max(ratios) <= 0 or list(ratios) != sorted(ratios):
         raise InvalidInputError(
             f"mask_ratio={pretrainer.mask_ratio!r}; expected a number between 0 and 1, or "
             "a pair (low, high)."
@@ -895,7 +919,7 @@ def _tuples(value: Any) -> Any:
 
 
 def _broadcast(hidden: Any, shape: tuple[int, ...]) -> np.ndarray:
-    mask = np.asarray(False if hidden is None else hidden)
+    mask = np.asarray(False if hidden is None else hidden, order="C")  # torch reads none backwards
     if mask.dtype != bool:
         raise InvalidInputError(f"hidden has dtype {mask.dtype}; expected booleans.")
     try:
@@ -907,7 +931,7 @@ def _broadcast(hidden: Any, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _disjoint(source: Any, target: Any) -> None:
-    sets = [{names} if isinstance(names, str) else set(names) for names in (source, target)]
+    sets = [set(as_names("regions", names)) for names in (source, target)]
     both = sorted(sets[0] & sets[1])
     if both:
         raise InvalidInputError(f"{both} is both source and target; expected different regions.")

@@ -6,7 +6,7 @@ gets its own prompt with no further change.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal
@@ -130,6 +130,11 @@ def resolve_schemes(
     """Turn names and schemes into schemes, with `mask_ratio` put in where it applies."""
     if isinstance(schemes, (str, Scheme)):
         schemes = (schemes,)
+    if isinstance(schemes, (set, frozenset)) or not isinstance(schemes, Iterable):
+        # A set has no order, and the prompts of a model would change with it.
+        raise InvalidInputError(
+            f"schemes={schemes!r}; expected a name, a Scheme, or a list of them."
+        )
     found = tuple(_lookup(scheme) for scheme in schemes)
     names = [scheme.name for scheme in found]
     if not names or len(set(names)) < len(names):

@@ -6,13 +6,14 @@ import html
 import json
 import os
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from ._checks import check_regions, check_spikes
+from ._checks import as_names, check_path, check_regions, check_spikes
 from ._files import whole_file
 from ._tables import plain_column, read_indices, read_table
 from .errors import InvalidInputError, calling, public, suggest
@@ -93,6 +94,10 @@ class Session:
             )
         self.trials = read_table(trials, n_trials, "trials", "trial")
         self.signals = {}
+        if signals is not None and not isinstance(signals, Mapping):
+            raise InvalidInputError(
+                f"signals is a {type(signals).__name__}; expected a mapping from names to arrays."
+            )
         for name, signal in (signals or {}).items():
             values = np.asarray(signal)
             if values.ndim not in (2, 3) or values.shape[:2] != (n_trials, n_time):
@@ -105,7 +110,7 @@ class Session:
                     f"signal {name!r} holds {values.dtype} values; expected numbers."
                 )
             self.signals[str(name)] = values if values.dtype.kind == "f" else values.astype(float)
-        if bin_width is not None and not (np.isfinite(bin_width) and bin_width > 0):
+        if bin_width is not None and not _is_positive(bin_width):
             raise InvalidInputError(
                 f"bin_width={bin_width!r}; expected a positive number of seconds."
             )
@@ -242,7 +247,7 @@ class Session:
     @public
     def select_regions(self, regions: str | Sequence[str]) -> Session:
         """Return a session of the neurons of one or several regions."""
-        names = [regions] if isinstance(regions, str) else list(regions)
+        names = as_names("regions", regions)
         if self.regions is None:
             raise InvalidInputError("this session has no regions; give regions=... to Session.")
         for name in names:
@@ -268,12 +273,16 @@ class Session:
         InvalidInputError
             If the present width is not known, or does not divide the new one.
         """
+        if not _is_positive(bin_width):
+            raise InvalidInputError(
+                f"bin_width={bin_width!r}; expected a positive number of seconds."
+            )
         if self.bin_width is None:
             raise InvalidInputError(
                 f"the bin width of session {self.session_id!r} is not known; give "
                 "bin_width=... to Session."
             )
-        factor = round(bin_width / self.bin_width) if bin_width > 0 else 0
+        factor = round(bin_width / self.bin_width)
         if factor < 1 or not np.isclose(factor * self.bin_width, bin_width):
             raise InvalidInputError(
                 f"session {self.session_id!r} has bins of {self.bin_width:g} s, which "
@@ -334,7 +343,7 @@ class Session:
             If the file exists, its folder does not, or a column holds objects that are neither
             numbers nor text.
         """
-        path = Path(path)
+        path = check_path("path", path)
         if path.suffix != ".npz":
             path = path.with_name(path.name + ".npz")
         if not path.parent.is_dir():
@@ -391,3 +400,7 @@ class Session:
 
 def _is_everything(key: Any) -> bool:
     return isinstance(key, slice) and key == slice(None)
+
+
+def _is_positive(value: Any) -> bool:
+    return isinstance(value, Real) and np.isfinite(value) and value > 0

@@ -260,7 +260,7 @@ def test_rebin_sums_counts_and_averages_signals():
     [
         (0.025, 0.01, "do not add up to 0.025 s"),
         (0.005, 0.01, "do not add up"),
-        (-0.01, 0.01, "do not add up"),
+        (-0.01, 0.01, "expected a positive number"),
         (0.1, 0.01, "lasts 0.07 s"),
         (0.02, None, "bin width .* not known"),
     ],

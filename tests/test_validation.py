@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from neuromask._checks import (
+    as_names,
     check_choice,
     check_fraction,
+    check_path,
     check_positive_int,
     check_regions,
     check_spikes,
@@ -165,8 +167,11 @@ def test_where_regions_come_from():
     assert resolve(np.zeros(4)) is None
     assert resolve() is None
     assert resolve(abc, X=Carrier()).tolist() == ["x", "y", "z"]
-    assert resolve(X=Carrier(), default=abc).tolist() == abc
+    assert resolve(X=Carrier(), regions=abc).tolist() == abc
+    assert resolve(X=Carrier(), default=["x", "y", "z"]).tolist() == ["x", "y", "z"]
     assert resolve(default=abc, regions=["q"] * 3).tolist() == ["q"] * 3
+    with pytest.raises(InvalidInputError, match="neuron 1 is in 'b' there and in 'y' here. Leave"):
+        resolve(X=Carrier(), default=["x", "b", "z"])
     with pytest.raises(InvalidInputError, match="second argument has shape"):
         resolve(np.zeros(7))
     with pytest.raises(InvalidInputError, match="second argument has shape"):
@@ -213,3 +218,32 @@ def test_parameter_checks():
         check_fraction("dropout", 1.0)
     with pytest.raises(InvalidInputError, match="Did you mean 'mean'"):
         check_choice("pooling", "meen", ["mean", "none"])
+
+
+@pytest.mark.parametrize("bad", [[2], {}, np.arange(3), object(), None], ids=repr)
+def test_parameter_checks_answer_values_of_any_type(bad):
+    for check in (
+        lambda: check_positive_int("x", bad),
+        lambda: check_fraction("x", bad),
+        lambda: check_fraction("x", np.complex64(0.5)),
+        lambda: check_choice("x", bad, ["mean", "none"]),
+        lambda: check_path("x", bad),
+    ):
+        with pytest.raises(InvalidInputError, match="^x="):
+            check()
+
+
+def test_names_may_be_none_one_or_several():
+    assert as_names("x", None) == ()
+    assert as_names("x", "root") == ("root",)
+    assert sorted(as_names("x", {"root", "void"})) == ["root", "void"]
+    assert as_names("x", pd.Series(["root", "void"])) == ("root", "void")
+    assert as_names("x", np.array([1, 22])) == ("1", "22")
+    with pytest.raises(InvalidInputError, match="x=3; expected a name or several"):
+        as_names("x", 3)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_reversed_counts_are_read_by_torch(axis):
+    X = np.flip(np.arange(60, dtype=np.uint8).reshape(4, 5, 3), axis)
+    np.testing.assert_array_equal(torch.tensor(check_spikes(X)).numpy(), X)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from .._checks import check_path
 from ..errors import InvalidInputError, public, suggest
 from ..session import SESSION_FORMAT, Session
 
@@ -41,7 +42,7 @@ def load_npz(path: str | os.PathLike) -> Session:
     InvalidInputError
         If the file is missing, damaged, of an unknown layout or of a later version.
     """
-    path = Path(path)
+    path = check_path("path", path)
     if not path.is_file():
         near = suggest(path.name, [p.name for p in path.parent.glob("*.npz")])
         raise InvalidInputError(f"there is no file {path}.{near}")

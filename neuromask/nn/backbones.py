@@ -115,7 +115,7 @@ def available_backbones() -> dict[str, Backbone]:
 
 def find_backbone(name: str) -> Backbone:
     """Return a backbone by name, or raise naming those that exist."""
-    if name not in _REGISTRY:
+    if not isinstance(name, str) or name not in _REGISTRY:
         raise InvalidInputError(
             f"unknown backbone {name!r}; expected one of {sorted(_REGISTRY)}."
             f"{suggest(str(name), _REGISTRY)}"

@@ -18,6 +18,8 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager:
 
 def resolve_device(device: str) -> torch.device:
     """Turn ``"auto"`` or a device name into a device that is present."""
+    if not isinstance(device, (str, torch.device)):
+        raise InvalidInputError(f"device={device!r}; expected 'auto', 'cpu' or 'cuda'.")
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
