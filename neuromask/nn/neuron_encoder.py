@@ -3,6 +3,18 @@
 What stitching learns for every neuron of every session by gradient, this network infers: it is
 trained across sessions, each time calibrated on some trials of a session and judged on others, and
 then serves neurons that it has never seen.
+
+In short, with a neuron's descriptors d and its region's embedding r, correlations C, and the factors'
+way in A and way out B (:mod:`.neuron_statistics`), for N neurons:
+
+- read:    h1 = gelu(norm(W1 [d; r]));
+- listen:  h2 = h1 + gelu(norm(W2 [h1; 3 / sqrt(N) C Wm h1])), where C multiplies over neurons;
+- think:   h3 = h2 + gelu(norm(W3 h2));
+- write:   [p, l, o, q] = W4 h3 and trust = 1 + tanh(W5 h3);
+- read-in p / sqrt(N), linear path a A + 0.1 l / sqrt(N), read-out 0.1 o + [0; b B trust], spike history
+  0.1 q, where a and b are one number a factor, shared by all sessions.
+
+The page "The method" has the same with every constant's reason, in "The encoder of neurons".
 """
 
 from __future__ import annotations
@@ -17,18 +29,20 @@ from .session_weights import LEAST_BASE_RATE, Weights
 
 __all__ = ["NeuronEncoder"]
 
+# Numbers that describe a region, and that one neuron tells the others.
 REGION_DIM = 16
 MESSAGE_DIM = 64
+# Few sessions train an encoder. Its input is dropped half as often as what is inside.
 ENCODER_DROPOUT = 0.2
-# Initial size of the weights to and from what the trunk shares, beside those of the factors.
+# Factor on what is written beside the factors' own weights, so that at first these lead.
 QUIET_START = 0.1
 
 
 class NeuronEncoder(nn.Module):
     """Map each neuron's statistics to its row of every stitch weight.
 
-    Two layers, between which neurons hear from the others in proportion to their correlation. The
-    linear path starts from the factors of the population, scaled by what proved useful across
+    Three layers; before the second, neurons hear from the others in proportion to their correlation.
+    The linear path starts from the factors of the population, scaled by what proved useful across
     sessions; a neuron reads a factor out as far as its own loading can be trusted, given how many
     trials told of it.
 

@@ -3,6 +3,20 @@
 A neuron is described by its rate, its mean response, its region and by how it varies with the
 others. The last is what a read-in and a read-out need most: the leading factors of the correlations
 between neurons are a linear model of the population that no gradient has touched.
+
+In short, with counts x (trials k, bins t, neurons n), their mean m and standard deviation s, and a
+gaussian smoother G over time:
+
+- smoothed:    y = (G x - m) / (s v), where v makes the mean square of y one;
+- correlation: C = mean of y y' over trials and bins, its diagonal set to zero;
+- factors:     C u = l u, for the largest l above ``max(NOISE, NOISE_EDGE * edge)``, where edge is the
+  largest that independent neurons would show in as many trials (Marchenko and Pastur);
+- loading:     L = C u / l, which is u where all trials are used;
+- evidence:    E = L l / sqrt(1 + l), so that y = E f + noise with factors f of unit variance;
+- factor_in:   L / (v sqrt(1 + l)), which reads f out of (x - m) / s;
+- factor_out:  E v s / m, which turns f into a change of log-rate.
+
+The page "The method" has the same with every constant's reason, in "The encoder of neurons".
 """
 
 from __future__ import annotations
@@ -21,15 +35,18 @@ __all__ = ["N_DESCRIPTORS", "NeuronStatistics", "PopulationStatistics"]
 
 # Cosines over the trial that describe a neuron's mean response.
 N_COSINES = 8
+# Beside them: mean rate, dispersion, strength of slow variation and number of trials. Loadings, one
+# a factor, come on top.
 N_DESCRIPTORS = 4 + N_COSINES
-# The logarithm of the number of trials is measured from that of these many.
+# The descriptor of the number of trials is log(trials / USUAL_TRIALS).
 USUAL_TRIALS = 100
-# Factors of a smaller eigenvalue are left out as noise: in units of a neuron's variance, and of the
-# largest that neurons without anything in common would show in as many trials. Weaker ones than
-# the latter are noisy, not useless.
+# A factor counts if its eigenvalue is above both of these: NOISE, in units of a neuron's variance,
+# and NOISE_EDGE of the largest eigenvalue that independent neurons would show in as many trials. The
+# share is below one because a factor somewhat below that edge is noisy, not useless.
 NOISE = 0.5
 NOISE_EDGE = 0.6
-# A neuron that spikes less often than this, in spikes per bin, moves its log-rate no further.
+# The change of a log-rate is that of the rate divided by the mean rate, but by no less than this, in
+# spikes per bin: a nearly silent neuron would otherwise be moved without bound.
 LEAST_RELATIVE_RATE = 0.005
 
 
@@ -48,12 +65,15 @@ class NeuronStatistics:
         Rate, dispersion, strength of slow variation, number of trials, mean response and loadings,
         of order one.
     correlation : Tensor, (neurons, neurons)
-        Correlations of smoothed counts, zero on the diagonal.
-    factor_in, factor_out : Tensor, (neurons, n_factors)
-        Weights that read factors of unit variance out of z-scored counts, and those that predict a
-        neuron's log-rate from them, less the more of a factor's variance is noise.
+        Correlations of smoothed counts, C; zero on the diagonal.
+    factor_in : Tensor, (neurons, n_factors)
+        Weights that read factors of unit variance out of standardised counts.
+    factor_out : Tensor, (neurons, n_factors)
+        Weights that turn factors into changes of a neuron's log-rate. A factor of which much of the
+        variance is noise moves it less.
     evidence : Tensor, (neurons, n_factors)
-        What a factor moves a neuron's smoothed counts by, in standard deviations of their noise.
+        What a factor of one standard deviation moves a neuron's smoothed counts by, in standard
+        deviations of their noise, E.
     """
 
     mean: Tensor
@@ -69,10 +89,10 @@ class NeuronStatistics:
 class PopulationStatistics:
     """Measures a session's neurons on all of its trials, or on all but some.
 
-    A calibration that leaves out the trials of a batch is nearly what those trials would be served
-    with if they were new: correlations, mean responses and loadings are those of the other trials.
-    Mean rates, and the factors that loadings refer to, stay the same, so that what is learned beside
-    them keeps its meaning.
+    Statistics that leave out the trials of a batch are nearly what those trials would be served with
+    if they were new: correlations, mean responses and loadings are those of the other trials. Mean
+    rates, the factors' directions and their eigenvalues stay those of all trials, so that what is
+    learned beside the factors keeps its meaning.
 
     Parameters
     ----------
@@ -122,11 +142,11 @@ class PopulationStatistics:
         self.region = torch.tensor(codes, device=x.device)
 
     def whole(self) -> NeuronStatistics:
-        """Calibrate on all trials."""
+        """Describe the neurons by all trials."""
         return self._describe(self.total, self.response, len(self.counts))
 
     def without(self, trials: Tensor) -> NeuronStatistics:
-        """Calibrate on all trials but these; on all where none would be left."""
+        """Describe them by all trials but these; by all where none would be left."""
         if len(trials) >= len(self.counts):
             return self.whole()
         smooth = self._smooth(self.counts[trials].float())
@@ -186,8 +206,9 @@ def _cosines(n_time: int, device: torch.device) -> Tensor:
 def _noise_edge(ratio: float) -> float:
     """Return the largest eigenvalue of the correlations of independent neurons, less one.
 
-    `ratio` is that of neurons to independent samples. A gaussian of standard deviation s that
-    smooths white noise leaves one sample in sqrt(2 pi) s, as its squared autocorrelations sum to.
+    It is ``(1 + sqrt(ratio))**2 - 1``, where `ratio` is that of neurons to independent samples.
+    Smoothing by a gaussian of standard deviation s leaves one independent sample in sqrt(2 pi) s
+    bins, which is the sum of the squared autocorrelations of smoothed white noise.
 
     References
     ----------

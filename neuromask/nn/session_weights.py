@@ -24,9 +24,10 @@ __all__ = ["SessionStatistics", "State", "Stitch", "TrialGroup", "Weights"]
 LEAST_BASE_RATE = 1e-4
 # Rare spikes would otherwise become outliers of tens of standard deviations.
 LEAST_SCALE = 0.05
-# Standard deviation of a read-out's weights before any spike was seen.
+# Standard deviation of the normal prior of a read-out's weights.
 READ_OUT_STD = 0.07
-# Rates stay within a factor of exp(3), about 20, of the neuron's base rate.
+# Log-rates stay within this of the neuron's base, times the session's shrinkage. With a shrinkage of
+# one, rates stay within a factor of exp(3), about 20; the largest shrinkage, 2, allows exp(6).
 MAX_LOG_CHANGE = 3.0
 
 
@@ -112,10 +113,13 @@ class Weights(NamedTuple):
     def read_linear(self, inputs: Tensor, group: TrialGroup) -> Tensor:
         """Read the linear path's features out of standardised counts.
 
-        Features are factors that counts depend on, ``x = E f + noise``, with `evidence` E and a
-        standard normal prior. Weights are those of the posterior mean that has seen all neurons;
-        where some are hidden the posterior mean is ``(1 + E'E of the visible)^-1 (1 + E'E)`` times
-        what they read, so that a few visible neurons are not taken for many quiet ones.
+        Features are factors f that smoothed counts y depend on: ``y = E f + noise``, with `evidence`
+        E, noise of unit variance and a standard normal prior of f. Given the visible neurons, whose
+        rows of E are V, the posterior mean of f is ``(1 + V'V)^-1 V'y``. What `linear_in` reads
+        with all neurons visible is taken for the posterior mean, whose scale training has set. It
+        is corrected for hidden neurons by ``(1 + V'V)^-1 (1 + E'E)``, so that a few visible neurons
+        are not taken for many quiet ones. A neuron that is hidden in some of the bins enters V'V by
+        the share of bins in which it is visible.
 
         Parameters
         ----------
@@ -160,8 +164,9 @@ class Weights(NamedTuple):
         Returns
         -------
         Tensor of float32, (trials, time, neurons)
-            Logs of the expected counts, within `MAX_LOG_CHANGE` of each neuron's base rate: an
-            exponential of a sum over hundreds of neurons would otherwise explode on a rare burst.
+            Logs of the expected counts, within `MAX_LOG_CHANGE` times the shrinkage of each neuron's
+            base: an exponential of a sum over hundreds of neurons would otherwise explode on a rare
+            burst.
         """
         if len(patches) == 1:
             change = F.linear(torch.cat([features[:, :, 0], smoothed], -1), self.read_out)
