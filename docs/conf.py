@@ -11,5 +11,6 @@ exclude_patterns = ["_build"]
 autosummary_generate = True
 numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
-myst_enable_extensions = ["dollarmath"]
+myst_enable_extensions = ["amsmath", "deflist", "dollarmath"]
+myst_heading_anchors = 3
 html_theme = "alabaster"
