@@ -279,7 +279,7 @@ def check_fraction(
     """Return a number in ``[low, high)``, or ``"auto"`` where that is allowed, or raise."""
     if or_auto and isinstance(value, str) and value == "auto":
         return value
-    if not isinstance(value, Real) or not low <= value < high:
+    if not isinstance(value, Real) or not low <= float(value) < high:
         auto = "'auto' or " if or_auto else ""
         raise InvalidInputError(
             f"{name}={value!r}; expected {auto}a number from {low} up to, not including, {high}."

@@ -160,7 +160,8 @@ def _lookup(scheme: str | Scheme) -> Scheme:
 
 def describe_scheme(scheme: Scheme) -> dict[str, Any]:
     """Say what a scheme is in words and numbers, so that a saved model can ask for it again."""
-    mask, settings = scheme.mask, {}
+    mask: Any = scheme.mask
+    settings: dict[str, Any] = {}
     while isinstance(mask, partial):
         settings = {str(i): value for i, value in enumerate(mask.args)} | mask.keywords | settings
         mask = mask.func

@@ -403,4 +403,4 @@ def _is_everything(key: Any) -> bool:
 
 
 def _is_positive(value: Any) -> bool:
-    return isinstance(value, Real) and np.isfinite(value) and value > 0
+    return isinstance(value, Real) and 0 < float(value) < np.inf
