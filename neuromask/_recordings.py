@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -54,6 +54,9 @@ class SessionInfo:
         Region of each neuron, where known.
     silent : tuple of int
         Neurons without a spike in training.
+    identity : dict of str to tuple of str
+        What tells its neurons apart, see :attr:`Session.identity`. Regions here are those that came
+        with the recording, even where others were given to fit.
     """
 
     session_id: str
@@ -63,6 +66,7 @@ class SessionInfo:
     bin_width: float | None
     regions: tuple[str, ...] | None
     silent: tuple[int, ...] = ()
+    identity: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -170,7 +174,7 @@ def read_known(X: Any, known: dict[str, SessionInfo], *, rebin: float | None = N
     UnknownSessionError
         If the model does not know the session, or cannot tell which is meant.
     InvalidInputError
-        If neurons, bins or bin width differ from what the model was fitted on.
+        If neurons or their order, bins or bin width differ from what the model was fitted on.
     """
     if isinstance(X, Recording):
         return X
@@ -184,6 +188,8 @@ def read_known(X: Any, known: dict[str, SessionInfo], *, rebin: float | None = N
             f"{info.n_neurons} features as input, the neurons of session {info.session_id!r} in "
             "the order of fit."
         )
+    if isinstance(X, Session):
+        _check_identity(X, info)
     if n_time > info.n_time:
         raise InvalidInputError(
             f"X has {n_time} bins; session {info.session_id!r} was fitted with "
@@ -305,8 +311,45 @@ def _read(X: Any, y: Any, regions: Any, default: Any, name: str) -> Recording:
         bin_width=getattr(X, "bin_width", None),
         regions=None if labels is None else tuple(labels.tolist()),
         silent=silent,
+        identity=_identity(X, labels),
     )
     return Recording(info, counts)
+
+
+def _identity(X: Any, labels: np.ndarray | None) -> dict[str, tuple[str, ...]]:
+    """Give what tells neurons apart: what a Session carries, else the regions given beside X."""
+    identity = X.identity if isinstance(X, Session) else {}
+    if labels is not None:
+        identity.setdefault("region", tuple(labels.tolist()))
+    return identity
+
+
+def _check_identity(X: Session, info: SessionInfo) -> None:
+    """Refuse other neurons than the fitted ones, and these in another order."""
+    carried = X.identity
+    for column, fitted in info.identity.items():
+        given = carried.get(column, fitted)
+        if given == fitted:
+            continue
+        first = next(i for i in range(len(fitted)) if given[i] != fitted[i])
+        where = f"{column} of neuron {first} is {given[first]!r} and was {fitted[first]!r} in fit"
+        if sorted(given) != sorted(fitted):
+            raise InvalidInputError(
+                f"X has other neurons than session {info.session_id!r} had in fit: {where}. If it "
+                "is another animal or recording, give it a session_id of its own and calibrate or "
+                "finetune the model on it."
+            )
+        order = ""
+        if len(set(fitted)) == len(fitted):
+            order = (
+                f", which is [X.identity[{column!r}].index(name) for name in "
+                f"model.sessions_[{info.session_id!r}].identity[{column!r}]]"
+            )
+        raise InvalidInputError(
+            f"X has the neurons of session {info.session_id!r} in another order than fit: {where}. "
+            f"Put them in the order of fit by X.select_neurons(order){order}. If it is another "
+            "recording, give it a session_id of its own and calibrate or finetune the model on it."
+        )
 
 
 def _which(X: Any, known: dict[str, SessionInfo]) -> SessionInfo:

@@ -872,6 +872,10 @@ def _rebuild(tensors: dict[str, torch.Tensor], description: dict[str, Any]) -> M
         SessionInfo(**{name: _tuples(value) for name, value in entry.items()})
         for entry in description["sessions"]
     ]
+    if description["version"] < 2:  # knew neurons by their regions alone
+        infos = [
+            replace(i, identity={} if i.regions is None else {"region": i.regions}) for i in infos
+        ]
     blank = [
         SessionStatistics(
             i.session_id,

@@ -23,6 +23,9 @@ __all__ = ["Session"]
 SESSION_FORMAT = 1
 REPORT_COLUMNS = ("item", "reason", "dropped", "kept")
 
+# Columns of a table of neurons that name them; of several the first counts.
+NAME_COLUMNS = ("uuid", "uuids", "id", "unit_id", "cluster_id", "cluster")
+
 # Names of dimensions, in the singular, that leave no doubt which axis is meant.
 _AXES = {"trial": 0, "epoch": 0, "time": 1, "bin": 1, "neuron": 2, "unit": 2, "cell": 2}
 
@@ -39,7 +42,9 @@ class Session:
     regions : array-like of str, (neurons,), optional
         Brain region of each neuron; shorthand for a column ``region`` in `neurons`.
     neurons : DataFrame, optional
-        One row a neuron; a column ``region`` holds the regions.
+        One row a neuron; a column ``region`` holds the regions. A column ``uuid``, ``uuids``,
+        ``id``, ``unit_id``, ``cluster_id`` or ``cluster`` names the neurons, so that models notice
+        when these come in another order, or are not the fitted ones.
     trials : DataFrame or mapping, optional
         One row a trial: choice, contrast, ...
     signals : mapping of str to array, optional
@@ -167,6 +172,16 @@ class Session:
     def regions(self) -> np.ndarray | None:
         """Region of each neuron (neurons,), or None when they are not known."""
         return self.neurons["region"].to_numpy(str) if "region" in self.neurons else None
+
+    @property
+    def identity(self) -> dict[str, tuple[str, ...]]:
+        """What tells the neurons apart: their names, where a column has them, and their regions.
+
+        By the name of the column, as text for each neuron; a model keeps it of fitted sessions.
+        """
+        name = next((column for column in NAME_COLUMNS if column in self.neurons), None)
+        columns = [c for c in (name, "region") if c is not None and c in self.neurons]
+        return {column: tuple(map(_as_text, self.neurons[column].tolist())) for column in columns}
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -400,6 +415,11 @@ class Session:
 
 def _is_everything(key: Any) -> bool:
     return isinstance(key, slice) and key == slice(None)
+
+
+def _as_text(name: Any) -> str:
+    """Write a name alike whether a whole number was kept as one or, as beside gaps, as a float."""
+    return str(int(name)) if isinstance(name, float) and name.is_integer() else str(name)
 
 
 def _is_positive(value: Any) -> bool:
