@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -56,13 +57,17 @@ def read_indices(key: Any, length: int, what: str) -> np.ndarray:
     return chosen
 
 
-def plain_column(column: pd.Series, name: str) -> np.ndarray:
-    """Return a column as numbers or text, which need no pickle."""
+def plain_column(column: pd.Series, name: str) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return a column as numbers or text, which need no pickle, and where text has gaps."""
     values = column.to_numpy()
     if values.dtype.kind in "biufcUmM":
-        return values
-    if all(isinstance(v, str) for v in values):
-        return np.asarray(values, dtype=str)
+        return values, None
+    gaps = pd.isna(column).to_numpy()
+    present = values[~gaps]
+    if all(isinstance(v, str) for v in present):
+        return np.where(gaps, "", values).astype(str), gaps if gaps.any() else None
+    if all(isinstance(v, Real) and not isinstance(v, (bool, np.bool_)) for v in present):
+        return np.where(gaps, np.nan, values).astype(float), None
     raise InvalidInputError(
         f"{name} holds {values.dtype} values; expected numbers or text. Convert the column first."
     )

@@ -18,7 +18,7 @@ from ._files import whole_file
 from ._tables import plain_column, read_indices, read_table
 from .errors import InvalidInputError, calling, public, suggest
 
-__all__ = ["Session"]
+__all__ = ["Session", "write_session"]
 
 SESSION_FORMAT = 1
 REPORT_COLUMNS = ("item", "reason", "dropped", "kept")
@@ -365,25 +365,7 @@ class Session:
             raise InvalidInputError(f"{path} lies in a folder that does not exist. Make it first.")
         if path.exists() and not overwrite:
             raise InvalidInputError(f"{path} exists; choose another name or pass overwrite=True.")
-        arrays: dict[str, Any] = {"counts": self.counts}
-        for kind, table in (("neurons", self.neurons), ("trials", self.trials)):
-            arrays |= {
-                f"{kind}/{c}": plain_column(table[c], f"{kind}[{c!r}]") for c in table.columns
-            }
-        arrays |= {f"signals/{name}": values for name, values in self.signals.items()}
-        if self.rates is not None:
-            arrays["rates"] = self.rates
-        header = {
-            "format": "neuromask.Session",
-            "version": SESSION_FORMAT,
-            "bin_width": self.bin_width,
-            "session_id": self.session_id,
-            "subject": self.subject,
-            "report": self.report.to_dict("records"),
-        }
-        arrays["header"] = np.array(json.dumps(header))
-        with whole_file(path) as partial, partial.open("wb") as file:
-            np.savez_compressed(file, **arrays)
+        write_session(self, path)
         return path
 
     def __repr__(self) -> str:
@@ -415,6 +397,32 @@ class Session:
 
 def _is_everything(key: Any) -> bool:
     return isinstance(key, slice) and key == slice(None)
+
+
+def write_session(session: Session, path: Path, *, made_from: str | None = None) -> None:
+    """Write a session to a file, whole or not at all, with what it was made from where that is said."""
+    arrays: dict[str, Any] = {"counts": session.counts}
+    for kind, table in (("neurons", session.neurons), ("trials", session.trials)):
+        for name in table.columns:
+            values, gaps = plain_column(table[name], f"{kind}[{name!r}]")
+            arrays[f"{kind}/{name}"] = values
+            if gaps is not None:
+                arrays[f"gaps/{kind}/{name}"] = gaps
+    arrays |= {f"signals/{name}": values for name, values in session.signals.items()}
+    if session.rates is not None:
+        arrays["rates"] = session.rates
+    header = {
+        "format": "neuromask.Session",
+        "version": SESSION_FORMAT,
+        "bin_width": session.bin_width,
+        "session_id": session.session_id,
+        "subject": session.subject,
+        "report": session.report.to_dict("records"),
+        "made_from": made_from,
+    }
+    arrays["header"] = np.array(json.dumps(header))
+    with whole_file(path) as partial, partial.open("wb") as file:
+        np.savez_compressed(file, **arrays)
 
 
 def _as_text(name: Any) -> str:

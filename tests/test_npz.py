@@ -116,6 +116,28 @@ def test_objects_are_refused_and_nothing_is_left(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("gap", [None, np.nan, pd.NA])
+def test_gaps_in_tables_are_kept(tmp_path, gap):
+    session = make()
+    session.neurons["group"] = pd.Series(["good", gap, "", "mua", gap], dtype=object)
+    session.trials["choice"] = pd.Series([1, gap, -1, 1, gap, 0], dtype=object)
+    session.trials["nothing"] = pd.Series([gap] * 6, dtype=object)
+    again = nm.load_npz(session.save(tmp_path / "gaps"))
+    assert again.neurons["group"].isna().tolist() == [False, True, False, False, True]
+    assert again.neurons["group"].dropna().tolist() == ["good", "", "mua"]
+    np.testing.assert_array_equal(again.trials["choice"], [1, np.nan, -1, 1, np.nan, 0])
+    assert again.trials["nothing"].isna().all()
+
+
+def test_gaps_that_do_not_fit_their_column_are_refused(tmp_path):
+    header = np.array(json.dumps({"version": 1}))
+    arrays = {"header": header, "counts": make().counts, "trials/a": np.array(["x"] * 6)}
+    for gaps in ({"gaps/trials/a": np.zeros(5, bool)}, {"gaps/trials/b": np.zeros(6, bool)}):
+        np.savez(tmp_path / "bad.npz", **arrays, **gaps)
+        with pytest.raises(InvalidInputError, match="has the keys"):
+            nm.load_npz(tmp_path / "bad.npz")
+
+
 def test_steinmetz_layout(tmp_path):
     np.savez(
         tmp_path / "s.npz",

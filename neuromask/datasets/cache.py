@@ -9,12 +9,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from .. import __version__
 from ..errors import InvalidInputError, warn
-from ..session import Session
-from .npz import load_npz
+from ..session import Session, write_session
+from .npz import read_npz
 
 __all__ = ["cache_folder", "cached"]
+
+# How loaders make sessions of data. Whoever changes what a loader gives for the same data raises this
+# by one, and sessions that were kept before are made again.
+ASSEMBLY = 1
 
 
 def cache_folder(cache: bool | str | os.PathLike, source: str) -> Path | None:
@@ -40,25 +43,33 @@ def cached(
     name : str
         Start of the file's name.
     parameters : mapping
-        All that the session depends on, as JSON can hold it. The version of the library counts too.
+        All that the session depends on, as JSON can hold it.
     make : callable
         Makes the session.
 
     Warns
     -----
     NeuromaskWarning
-        If the file is damaged; the session is made again.
+        If the file is damaged or of another session, which is made again then, or if the session
+        cannot be kept.
     """
     if folder is None:
         return make()
-    known = json.dumps({"version": __version__} | dict(parameters), sort_keys=True)
-    path = folder / f"{name}-{hashlib.sha256(known.encode()).hexdigest()[:16]}.npz"
-    if path.exists():
-        try:
-            return load_npz(path)
-        except InvalidInputError as error:
-            warn(f"A cached session is damaged and is made again. {error}")
+    asked = {"assembly": ASSEMBLY, "name": name, "parameters": dict(parameters)}
+    made_from = json.dumps(asked, sort_keys=True)
+    path = folder / f"{name}-{hashlib.sha256(made_from.encode()).hexdigest()[:16]}.npz"
+    try:
+        if path.exists():
+            session, its = read_npz(path)
+            if its == made_from:
+                return session
+            warn(f"{path} in the cache holds another session than its name says; it is made again.")
+    except (InvalidInputError, OSError) as error:
+        warn(f"A cached session is damaged and is made again. {error}")
     session = make()
-    folder.mkdir(parents=True, exist_ok=True)
-    session.save(path, overwrite=True)  # whole or not at all
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_session(session, path, made_from=made_from)
+    except (InvalidInputError, OSError) as error:
+        warn(f"session {session.session_id!r} is loaded, but cannot be kept in the cache. {error}")
     return session

@@ -14,7 +14,7 @@ from .._checks import check_path
 from ..errors import InvalidInputError, public, suggest
 from ..session import SESSION_FORMAT, Session
 
-__all__ = ["load_npz"]
+__all__ = ["load_npz", "read_npz"]
 
 # The taught subset of Steinmetz et al. (2019), Nature 576, 266-273, has bins of 10 ms.
 STEINMETZ_BIN_WIDTH = 0.01
@@ -42,7 +42,11 @@ def load_npz(path: str | os.PathLike) -> Session:
     InvalidInputError
         If the file is missing, damaged, of an unknown layout or of a later version.
     """
-    path = check_path("path", path)
+    return read_npz(check_path("path", path))[0]
+
+
+def read_npz(path: Path) -> tuple[Session, str | None]:
+    """Read a session, and what the file says that it was made from."""
     if not path.is_file():
         near = suggest(path.name, [p.name for p in path.parent.glob("*.npz")])
         raise InvalidInputError(f"there is no file {path}.{near}")
@@ -62,9 +66,9 @@ def load_npz(path: str | os.PathLike) -> Session:
         ) from error
     header = _header(arrays)
     if header is not None:
-        return _own_layout(arrays, header, path)
+        return _own_layout(arrays, header, path), header.get("made_from")
     if "spikes" in arrays and "regions" in arrays:
-        return _steinmetz_layout(arrays, path)
+        return _steinmetz_layout(arrays, path), None
     raise _unknown_layout(arrays, path)
 
 
@@ -90,13 +94,20 @@ def _own_layout(arrays: dict[str, np.ndarray], header: dict[str, Any], path: Pat
             f"{path} has format version {header['version']}; this neuromask reads up to "
             f"{SESSION_FORMAT}. Upgrade neuromask."
         )
-    parts: dict[str, dict[str, np.ndarray]] = {"neurons": {}, "trials": {}, "signals": {}}
+    parts: dict[str, dict[str, np.ndarray]]
+    parts = {"neurons": {}, "trials": {}, "signals": {}, "gaps": {}}
     for key, values in arrays.items():
         kind, slash, name = key.partition("/")
         if slash and kind in parts:
             parts[kind][name] = values
         elif key not in ("header", "counts", "rates"):
             raise _unknown_layout(arrays, path)
+    for key, gaps in parts["gaps"].items():
+        kind, _, name = key.partition("/")
+        values = parts.get(kind, {}).get(name)
+        if values is None or gaps.dtype != bool or gaps.shape != values.shape:
+            raise _unknown_layout(arrays, path)
+        parts[kind][name] = np.where(gaps, np.nan, values.astype(object))
     if "counts" not in arrays:
         raise _unknown_layout(arrays, path)
     return _session(
