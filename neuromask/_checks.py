@@ -13,6 +13,7 @@ import numpy as np
 from .errors import InvalidInputError, suggest, warn
 
 __all__ = [
+    "as_array",
     "as_names",
     "check_choice",
     "check_fraction",
@@ -310,6 +311,17 @@ def as_names(name: str, given: str | Iterable[Any] | None) -> tuple[str, ...]:
     if not isinstance(given, Iterable):
         raise InvalidInputError(f"{name}={given!r}; expected a name or several.")
     return tuple(str(entry) for entry in given)
+
+
+def as_array(name: str, given: Any, *, dtype: Any = None) -> np.ndarray:
+    """Return an array that torch can read, that is, one that runs forwards, or raise."""
+    try:
+        return np.asarray(given, dtype=dtype, order="C")
+    except (ValueError, TypeError) as error:
+        raise InvalidInputError(
+            f"{name} is a {type(given).__name__} that cannot be read as an array ({error}); expected "
+            "rows of equal length, of one kind."
+        ) from error
 
 
 def check_path(name: str, value: Any) -> Path:

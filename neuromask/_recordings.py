@@ -103,6 +103,10 @@ def read_new(
         return [X]
     if not is_session_list(X):
         return [_read(rebinned(X, rebin), y, regions, default, "session")]
+    if regions is not None and not isinstance(regions, Iterable):
+        raise InvalidInputError(
+            f"regions={regions!r} for {len(X)} sessions; expected a list with the regions of each."
+        )
     per_session = [None] * len(X) if regions is None else list(regions)
     if len(per_session) != len(X):
         raise InvalidInputError(

@@ -39,7 +39,10 @@ def read_table(given: Any, length: int, name: str, row: str) -> pd.DataFrame:
 
 def read_indices(key: Any, length: int, what: str) -> np.ndarray:
     """Turn a mask or indices into indices, refusing what does not fit."""
-    chosen = np.asarray(key)
+    try:
+        chosen = np.asarray(key)
+    except ValueError:  # rows of unequal length
+        chosen = np.asarray(key, dtype=object)
     if chosen.size == 0 and chosen.dtype != bool:
         chosen = chosen.astype(int)
     if chosen.dtype == bool:

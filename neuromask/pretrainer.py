@@ -19,7 +19,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.validation import check_is_fitted
 
 from ._checkpoint import plain, plain_table, read_folder, read_plain_table, write_folder
-from ._checks import as_names, check_choice, check_fraction, check_positive_int
+from ._checks import as_array, as_names, check_choice, check_fraction, check_positive_int
 from ._estimator import SpikesEstimator
 from ._random import RandomStreams, random_streams
 from ._recordings import (
@@ -923,7 +923,7 @@ def _tuples(value: Any) -> Any:
 
 
 def _broadcast(hidden: Any, shape: tuple[int, ...]) -> np.ndarray:
-    mask = np.asarray(False if hidden is None else hidden, order="C")  # torch reads none backwards
+    mask = as_array("hidden", False if hidden is None else hidden)
     if mask.dtype != bool:
         raise InvalidInputError(f"hidden has dtype {mask.dtype}; expected booleans.")
     try:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ._checks import as_names, check_path, check_regions, check_spikes
+from ._checks import as_array, as_names, check_path, check_regions, check_spikes
 from ._files import whole_file
 from ._tables import plain_column, read_indices, read_table
 from .errors import InvalidInputError, calling, public, suggest
@@ -104,7 +104,7 @@ class Session:
                 f"signals is a {type(signals).__name__}; expected a mapping from names to arrays."
             )
         for name, signal in (signals or {}).items():
-            values = np.asarray(signal)
+            values = as_array(f"signal {name!r}", signal)
             if values.ndim not in (2, 3) or values.shape[:2] != (n_trials, n_time):
                 raise InvalidInputError(
                     f"signal {name!r} has shape {values.shape}; expected "
@@ -122,13 +122,18 @@ class Session:
         self.bin_width = None if bin_width is None else float(bin_width)
         self.session_id = str(session_id)
         self.subject = None if subject is None else str(subject)
-        self.rates = None if rates is None else np.asarray(rates, dtype=np.float32)
+        self.rates = None if rates is None else as_array("rates", rates, dtype=np.float32)
         if self.rates is not None and self.rates.shape != self.counts.shape:
             raise InvalidInputError(
                 f"rates has shape {self.rates.shape}; expected that of the counts, "
                 f"{self.counts.shape}."
             )
-        self.report = pd.DataFrame(report, columns=REPORT_COLUMNS)
+        try:
+            self.report = pd.DataFrame(report, columns=REPORT_COLUMNS)
+        except (ValueError, TypeError) as error:
+            raise InvalidInputError(
+                f"report is no table ({error}); expected the columns {list(REPORT_COLUMNS)}."
+            ) from error
 
     @classmethod
     @public

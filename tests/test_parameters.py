@@ -125,6 +125,9 @@ def test_regions_that_a_session_carries_count_for_more_than_the_constructors(ses
         ({"trials": 3}, "trials is a int that is no table"),
         ({"neurons": "abc"}, "neurons is a str that is no table"),
         ({"signals": [1]}, "signals is a list; expected a mapping"),
+        ({"signals": {"a": [[1], [1, 2]]}}, "signal 'a' is a list that cannot be read as an array"),
+        ({"rates": "x"}, "rates is a str that cannot be read as an array"),
+        ({"report": 3}, "report is no table"),
     ],
 )
 def test_fields_of_a_session_of_the_wrong_type_are_refused(fields, message):
@@ -135,3 +138,17 @@ def test_fields_of_a_session_of_the_wrong_type_are_refused(fields, message):
 def test_rebin_refuses_what_is_no_number(session):
     with pytest.raises(InvalidInputError, match="bin_width='x'; expected a positive number"):
         session.rebin("x")
+
+
+def test_arguments_of_the_wrong_type_are_refused(pre, session):
+    ragged = [[1], [1, 2]]
+    for call, message in (
+        (lambda: pre.predict(session, hidden=ragged), "predict: hidden is a list that cannot"),
+        (lambda: session.select_neurons(ragged), "neurons can be chosen by a slice"),
+        (
+            lambda: nm.MtMPretrainer(**FAST).fit([session, session], regions=3),
+            "fit: regions=3 for 2 sessions; expected a list",
+        ),
+    ):
+        with pytest.raises(InvalidInputError, match=message):
+            call()

@@ -220,7 +220,9 @@ def test_parameter_checks():
         check_choice("pooling", "meen", ["mean", "none"])
 
 
-@pytest.mark.parametrize("bad", [[2], {}, np.arange(3), object(), None], ids=["list", "dict", "array", "object", "None"])
+@pytest.mark.parametrize(
+    "bad", [[2], {}, np.arange(3), object(), None], ids=["list", "dict", "array", "object", "None"]
+)
 def test_parameter_checks_answer_values_of_any_type(bad):
     for check in (
         lambda: check_positive_int("x", bad),

@@ -104,10 +104,10 @@ def _own_layout(arrays: dict[str, np.ndarray], header: dict[str, Any], path: Pat
             raise _unknown_layout(arrays, path)
     for key, gaps in parts["gaps"].items():
         kind, _, name = key.partition("/")
-        values = parts.get(kind, {}).get(name)
-        if values is None or gaps.dtype != bool or gaps.shape != values.shape:
+        text = parts.get(kind, {}).get(name)
+        if text is None or gaps.dtype != bool or gaps.shape != text.shape:
             raise _unknown_layout(arrays, path)
-        parts[kind][name] = np.where(gaps, np.nan, values.astype(object))
+        parts[kind][name] = np.where(gaps, np.nan, text.astype(object))
     if "counts" not in arrays:
         raise _unknown_layout(arrays, path)
     return _session(
