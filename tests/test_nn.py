@@ -10,8 +10,13 @@ from neuromask.nn.device import autocast
 from neuromask.nn.layers import PADDING, SPECIAL, attend, attention_mask, drop, rotate, rotation
 from neuromask.nn.ndt1 import NDT1, NDT1Config
 from neuromask.nn.ndt2 import patch_neurons
-from neuromask.nn.session_weights import SessionStatistics, TrialGroup, Weights
-from neuromask.nn.smoothing import KernelBank
+from neuromask.nn.session_weights import (
+    MAX_LOG_CHANGE,
+    SessionStatistics,
+    TrialGroup,
+    Weights,
+)
+from neuromask.nn.smoothing import KernelBank, smooth
 
 N_TIME, SIZES = 10, {"a": 6, "b": 6, "c": 3}
 
@@ -303,14 +308,43 @@ def test_hidden_bins_leave_the_factors_of_others_as_they_are():
     assert (found[:, 3:] == 0).all()
 
 
-def test_kernels_reach_for_what_is_seen():
-    bank = KernelBank((2.0,), 8)
-    seen = torch.tensor([[True] * 5 + [False] * 3])
+def test_kernels_share_the_weight_of_hidden_bins_among_those_in_reach_and_fade_beyond():
+    bank = KernelBank((2.0,), 40)
+    seen = torch.arange(40)[None] < 20
     full = bank.averaging(seen, torch.tensor([False]))[0, 0]
+    assert (full[:, 20:] == 0).all()
+    # Up to two standard deviations from the last bin that is seen, it stands in for the hidden ones.
+    torch.testing.assert_close(full[:24].sum(1), torch.ones(24), atol=0.01, rtol=0)
+    assert full[23].argmax() == 19
+    # Beyond four, an average is none of what is seen but nearly zero.
+    assert (full[28:].sum(1) < 0.3).all()
+    assert (full[30:].sum(1) < 0.01).all()
     causal = bank.averaging(seen, torch.tensor([True]))[0, 0]
-    assert (full[:, 5:] == 0).all()
     assert (causal.triu(1) == 0).all()
-    torch.testing.assert_close(full.sum(1)[:5], torch.ones(5), atol=1e-2, rtol=0)
+    torch.testing.assert_close(causal[:20].sum(1), torch.ones(20), atol=0.01, rtol=0)
+
+
+def test_smoothing_of_visible_counts_is_that_of_a_gaussian_cut_at_the_ends():
+    counts = torch.rand(2, 30, 3, generator=torch.Generator().manual_seed(0))
+    lag = np.arange(30)[:, None] - np.arange(30)
+    weights = np.exp(-0.5 * (lag / 2.5) ** 2)
+    for causal in (False, True):
+        w = weights * (lag >= 0) if causal else weights
+        expected = w / w.sum(1, keepdims=True) @ counts.numpy()
+        found = smooth(counts, 2.5, torch.tensor([causal] * 2))
+        np.testing.assert_allclose(found, expected, rtol=1e-5)
+    torch.testing.assert_close(smooth(counts, 2.5), smooth(counts, 2.5, torch.tensor([False] * 2)))
+
+
+def test_rates_are_bounded_by_the_largest_change_times_shrinkage():
+    net = model()
+    stitch = net.stitch(group().session_id)
+    with torch.no_grad():
+        stitch.read_out.weight.mul_(1e4)
+        for shrinkage in (1.0, 2.0):
+            stitch.shrinkage.fill_(shrinkage)
+            change = (net([group()])[0] - stitch.base).abs().max()
+            assert change.item() == pytest.approx(MAX_LOG_CHANGE * shrinkage, rel=1e-3)
 
 
 def test_kernels_look_back_by_their_lag():

@@ -10,6 +10,7 @@ from torch import Tensor
 from .._recordings import Recording
 from ..nn.fitted import FittedNetwork
 from ..nn.session_weights import State, TrialGroup
+from ..nn.smoothing import smooth
 
 __all__ = ["FINE_WINDOWS", "WINDOWS", "block_sizes", "decoding_features", "read_features"]
 
@@ -47,7 +48,7 @@ def decoding_features(state: State, group: TrialGroup, scale: Tensor, *, per_bin
         over `WINDOWS`, and of smoothed counts over `FINE_WINDOWS`.
     """
     counts = torch.where(group.hidden, state.log_rates.exp(), group.counts)
-    features, smoothed = state.features.float(), _smooth(counts, group.causal)
+    features, smoothed = state.features.float(), smooth(counts, SMOOTHING, group.causal)
     if per_bin:
         return torch.cat([features, smoothed], -1)
     pooled = [_pool(x, n) for x in (features, counts) for n in WINDOWS]
@@ -93,12 +94,3 @@ def block_sizes(n_features: int, n_neurons: int, *, per_bin: bool) -> tuple[int,
 def _pool(x: Tensor, n_windows: int) -> Tensor:
     """Average x (trials, time, features) over equal windows, to (trials, windows * features)."""
     return F.adaptive_avg_pool1d(x.transpose(1, 2), n_windows).transpose(1, 2).flatten(1)
-
-
-def _smooth(counts: Tensor, causal: Tensor) -> Tensor:
-    """Smooth counts over time, over the past alone in trials that attend causally."""
-    bins = torch.arange(counts.shape[1], device=counts.device)
-    lag = bins[:, None] - bins[None, :]  # (to, from)
-    weights = torch.exp(-0.5 * (lag / SMOOTHING) ** 2)
-    weights = weights * ((lag >= 0) | ~causal[:, None, None])  # (trials, to, from)
-    return weights / weights.sum(-1, keepdim=True) @ counts

@@ -53,6 +53,9 @@ class BackboneNetwork(Protocol):
     def stitch(self, session_id: str) -> Stitch:
         """Return what belongs to one session: its weights and its base rates."""
 
+    def bytes_a_trial(self, session_id: str, n_time: int) -> int:
+        """Say about how much memory a trial of prediction takes."""
+
     def add_session(self, statistics: SessionStatistics, generator: torch.Generator) -> Stitch:
         """Make room for one more session."""
 

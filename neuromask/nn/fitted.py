@@ -18,8 +18,10 @@ from .session_weights import TrialGroup
 
 __all__ = ["FittedNetwork"]
 
-# Trials in one pass: enough to fill two cores, few enough for their caches.
+# Trials in one pass: enough to fill two cores, few enough for their caches; fewer of long trials,
+# whose matrices grow with the square of their bins.
 TRIALS_A_PASS = 128
+BYTES_A_PASS = 2**30
 
 
 @dataclass(frozen=True)
@@ -86,8 +88,10 @@ class FittedNetwork:
         counts = recording.counts
         causal = self.schemes[scheme].attention == "causal"
         out = []
-        for start in range(0, len(counts), TRIALS_A_PASS):
-            rows = slice(start, start + TRIALS_A_PASS)
+        trial = self.model.bytes_a_trial(recording.info.session_id, counts.shape[1])
+        n_at_once = min(TRIALS_A_PASS, max(1, BYTES_A_PASS // trial))
+        for start in range(0, len(counts), n_at_once):
+            rows = slice(start, start + n_at_once)
             mask = torch.tensor(hidden[rows], device=self.device)
             visible = torch.tensor(counts[rows].astype(np.float32), device=self.device)
             group = TrialGroup(

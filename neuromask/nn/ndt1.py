@@ -32,7 +32,7 @@ from .layers import (
     parameter,
     rotation,
 )
-from .session_network import SessionNetwork
+from .session_network import COPIES_OF_FEATURES, SessionNetwork
 from .session_weights import SessionStatistics, State, TrialGroup, Weights
 from .smoothing import KernelBank, average
 
@@ -180,6 +180,15 @@ class NDT1(SessionNetwork):
             log_rates = r.weights.log_rates(read_out, smoothed, r.patches, own=r.own)
             states.append(State(torch.cat([features.mean(2), smoothed], -1), log_rates))
         return states
+
+    def bytes_a_trial(self, session_id: str, n_time: int) -> int:
+        """Add what grows with the square of time: averaging matrices and masks of attention."""
+        n_patches = len(self._patches(session_id))
+        n_kernels = len(self.smooth.weights) + len(self.spike_history.weights)
+        kernels = 4 * (1 + n_kernels) * n_time**2
+        attention = 5 * (n_time * n_patches) ** 2  # a mask of booleans, and its copy in float32
+        tokens = 4 * COPIES_OF_FEATURES * n_time * (n_patches - 1) * self.config.dim
+        return super().bytes_a_trial(session_id, n_time) + kernels + attention + tokens
 
     def _patches(self, session_id: str) -> list[Tensor]:
         """Return the neurons of each patch; here one patch holds them all."""

@@ -30,6 +30,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .session_weights import LEAST_BASE_RATE, LEAST_SCALE
+from .smoothing import smooth
 
 __all__ = ["N_DESCRIPTORS", "NeuronStatistics", "PopulationStatistics"]
 
@@ -120,18 +121,18 @@ class PopulationStatistics:
         self.counts = counts
         x = counts.float()
         n_trials, n_time, n_neurons = x.shape
-        self.smoother = _smoother(n_time, smoothing, x.device)
+        self.smoothing = smoothing
         self.cosines = _cosines(n_time, x.device)
         self.mean = x.mean((0, 1))
         square = torch.einsum("ktn,ktn->n", x, x) / (n_trials * n_time)
         self.scale = (square - self.mean**2).clamp_min(0).sqrt().clamp_min(LEAST_SCALE)
         self.slow = torch.ones(())
-        smooth = self._smooth(x)
-        variance = torch.einsum("ktn,ktn->n", smooth, smooth) / (n_trials * n_time)
+        smoothed = self._smooth(x)
+        variance = torch.einsum("ktn,ktn->n", smoothed, smoothed) / (n_trials * n_time)
         self.slow = variance.sqrt().clamp_min(1e-3)
-        smooth /= self.slow
-        self.total = _products(smooth)
-        self.response = smooth.sum(0)
+        smoothed /= self.slow
+        self.total = _products(smoothed)
+        self.response = smoothed.sum(0)
         correlation = (self.total / (n_trials * n_time)).fill_diagonal_(0)
         n_samples = n_trials * n_time / (math.sqrt(2 * math.pi) * smoothing)
         self.noise = max(NOISE, NOISE_EDGE * _noise_edge(n_neurons / n_samples))
@@ -149,12 +150,12 @@ class PopulationStatistics:
         """Describe them by all trials but these; by all where none would be left."""
         if len(trials) >= len(self.counts):
             return self.whole()
-        smooth = self._smooth(self.counts[trials].float())
-        total, response = self.total - _products(smooth), self.response - smooth.sum(0)
+        smoothed = self._smooth(self.counts[trials].float())
+        total, response = self.total - _products(smoothed), self.response - smoothed.sum(0)
         return self._describe(total, response, len(self.counts) - len(trials))
 
     def _smooth(self, counts: Tensor) -> Tensor:
-        return (self.smoother @ counts).sub_(self.mean).div_(self.scale * self.slow)
+        return smooth(counts, self.smoothing).sub_(self.mean).div_(self.scale * self.slow)
 
     def _describe(self, total: Tensor, response: Tensor, n_trials: int) -> NeuronStatistics:
         n_time, n_neurons = response.shape
@@ -185,16 +186,10 @@ class PopulationStatistics:
         )
 
 
-def _products(smooth: Tensor) -> Tensor:
+def _products(smoothed: Tensor) -> Tensor:
     """Sum products of all pairs of neurons over trials and time."""
-    flat = smooth.flatten(0, 1)
+    flat = smoothed.flatten(0, 1)
     return flat.T @ flat
-
-
-def _smoother(n_time: int, width: float, device: torch.device) -> Tensor:
-    bins = torch.arange(n_time, dtype=torch.float32, device=device)
-    weights = torch.exp(-0.5 * ((bins[:, None] - bins) / width) ** 2)
-    return weights / weights.sum(1, keepdim=True)
 
 
 def _cosines(n_time: int, device: torch.device) -> Tensor:

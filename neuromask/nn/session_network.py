@@ -14,6 +14,10 @@ from .session_weights import SessionStatistics, State, Stitch, TrialGroup, Weigh
 
 __all__ = ["SessionNetwork"]
 
+# Float32 copies of a trial's counts and features that are alive at once, at the peak of a pass.
+COPIES_OF_COUNTS = 12
+COPIES_OF_FEATURES = 16
+
 
 class SessionNetwork(nn.Module):
     """A network with weights of its own for each session; backbones derive from it.
@@ -115,6 +119,15 @@ class SessionNetwork(nn.Module):
     def stitch(self, session_id: str) -> Stitch:
         """Return a session's stitch."""
         return cast(Stitch, self.stitches[self.session_index[session_id]])
+
+    def bytes_a_trial(self, session_id: str, n_time: int) -> int:
+        """Say about how much memory a trial of prediction takes at its peak, in bytes.
+
+        So many trials are predicted at once as fit into what a pass may take; a backbone that
+        needs more than some copies of its counts and features says so here.
+        """
+        n_neurons = len(self.stitch(session_id).mean)
+        return 4 * n_time * (COPIES_OF_COUNTS * n_neurons + COPIES_OF_FEATURES * self.n_features)
 
     def weights(self, group: TrialGroup) -> Weights:
         """Return the weights that a group's trials are to be read with."""

@@ -91,7 +91,7 @@ class Weights(NamedTuple):
         What each feature of the linear path moves a neuron's smoothed counts by, in standard
         deviations of their noise, where a calibration has told.
     shrinkage : Tensor or float, default=1
-        Factor on the distance of log-rates from `base`.
+        Factor on the distance of log-rates from `base`, at most 2.
     """
 
     mean: Tensor
