@@ -27,6 +27,7 @@ _PUBLIC = {
     "from_spike_times": "datasets.spike_times",
     "load_nwb": "datasets.nwb",
     "evaluate": "evaluation",
+    "predict_hidden": "evaluation",
     "summarise": "evaluation",
     "bits_per_spike": "metrics",
     "Scheme": "schemes",

@@ -1,8 +1,9 @@
 """Four tasks that score how well a recording is predicted from parts of itself.
 
-The evaluator hides entries, asks any callable for rates and scores the hidden entries, so that a
-baseline is judged by the very code that judges a model. Hidden entries are zero in what the
-callable is given; the true counts never leave this module.
+:func:`predict_hidden` hides entries and asks any callable for their rates; :func:`evaluate` scores
+these rates, so that a baseline is judged by the very code that judges a model. Hidden entries are
+zero in what the callable is given; the true counts never leave this module. :func:`summarise` makes
+a few numbers of the scores of many neurons.
 
 References
 ----------
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from ._checks import as_names, check_choice, check_positive_int, check_regions, check_spikes
 from .errors import InvalidInputError, public
@@ -26,9 +28,19 @@ from .metrics import bits_per_spike, poisson_d2
 if TYPE_CHECKING:
     from .schemes import Scheme
 
-__all__ = ["TASKS", "TASK_SCHEMES", "PredictRates", "evaluate", "summarise", "task_scheme"]
+__all__ = [
+    "MIN_SPIKES",
+    "TASKS",
+    "TASK_SCHEMES",
+    "PredictRates",
+    "evaluate",
+    "predict_hidden",
+    "summarise",
+    "task_scheme",
+]
 
 PredictRates = Callable[[np.ndarray, np.ndarray, str], np.ndarray]
+Progress = Callable[[int, int], None]
 
 # Schemes whose prompt serves a task, best first.
 TASK_SCHEMES = {
@@ -39,9 +51,13 @@ TASK_SCHEMES = {
 }
 TASKS = tuple(TASK_SCHEMES)
 REGION_TASKS = ("intra_region", "inter_region")
-COLUMNS = ("session", "task", "neuron", "region", "n_spikes", "bps", "d2")
-SUMMARY_COLUMNS = ["session", "task", "bps", "bps_median", "bps_weighted", "d2"]
-SUMMARY_COLUMNS += ["n_neurons", "n_silent"]
+COLUMNS = ("session", "task", "neuron", "region", "n_spikes", "rate", "bps", "d2")
+SUMMARY_COLUMNS = ["session", "task", "bps_weighted", "bps", "bps_median", "bps_1hz", "d2"]
+SUMMARY_COLUMNS += ["n_neurons", "n_few", "n_silent"]
+#: Fewest scored spikes of a neuron that counts in means over neurons.
+MIN_SPIKES = 10
+# Spikes per second of the neurons that published means over "active" neurons are made of.
+ACTIVE_RATE = 1.0
 
 
 @dataclass(frozen=True)
@@ -52,9 +68,108 @@ class _Pass:
     answers: np.ndarray  # (answers,) neuron indices
 
 
+@dataclass(frozen=True)
+class _Request:
+    """Test trials and what is asked of them, checked."""
+
+    counts: np.ndarray  # (trials, time, neurons)
+    labels: np.ndarray | None  # (neurons,) regions
+    chosen: np.ndarray  # (neurons to predict,) indices
+    n_forward: int
+    ignored: tuple[str, ...]
+    max_bytes: int
+
+    @classmethod
+    def read(
+        cls,
+        X: Any,
+        regions: Any,
+        neurons: Any,
+        n_forward_bins: int | None,
+        ignore_regions: Sequence[str],
+        max_bytes: int,
+    ) -> _Request:
+        counts = check_spikes(X)
+        _, n_time, n_neurons = counts.shape
+        regions = getattr(X, "regions", None) if regions is None else regions
+        check_positive_int("max_bytes", max_bytes)
+        return cls(
+            counts,
+            None if regions is None else check_regions(regions, n_neurons),
+            _chosen_neurons(neurons, n_neurons),
+            _forward_bins(n_forward_bins, n_time),
+            as_names("ignore_regions", ignore_regions),
+            max_bytes,
+        )
+
+    def window(self, task: str) -> slice:
+        """Return the bins that a task predicts."""
+        ahead = task == "forward_prediction"
+        return slice(self.counts.shape[1] - self.n_forward, None) if ahead else slice(None)
+
+
+@public
+def predict_hidden(
+    predict_rates: PredictRates,
+    X: Any,
+    regions: Any = None,
+    *,
+    task: str = "co_smoothing",
+    neurons: Any = None,
+    n_forward_bins: int | None = None,
+    ignore_regions: Sequence[str] = ("root", "void"),
+    max_bytes: int = 2**26,
+    progress: Progress | None = None,
+) -> np.ndarray:
+    """Predict every entry while it is hidden: the rates that :func:`evaluate` scores.
+
+    In co-smoothing, each neuron is predicted from all others without seeing itself. These are the
+    rates to draw beside the counts, and to analyse: rates that have seen the counts they are compared
+    with flatter the model.
+
+    Parameters
+    ----------
+    predict_rates, X, regions, neurons, n_forward_bins, ignore_regions, max_bytes, progress
+        As in :func:`evaluate`.
+    task : str, default="co_smoothing"
+        What is hidden while an entry is predicted, see :func:`evaluate`.
+
+    Returns
+    -------
+    ndarray of float32, (trials, time, neurons)
+        Expected counts per bin, NaN where the task predicts nothing: bins that forward prediction
+        sees, neurons that were not asked for, regions that are left out.
+
+    Raises
+    ------
+    InvalidInputError
+        As :func:`evaluate` does.
+
+    Examples
+    --------
+    >>> import neuromask as nm
+    >>> session = nm.simulate(20, n_neurons=8, n_time=20)
+    >>> glm = nm.baselines.PoissonGLM(["co_smoothing"]).fit(session)
+    >>> nm.predict_hidden(glm.predict_rates, session).shape
+    (20, 20, 8)
+    """
+    request = _Request.read(X, regions, neurons, n_forward_bins, ignore_regions, max_bytes)
+    (name,) = _chosen_tasks([task], request.labels)
+    passes = list(_passes(name, request, []))
+    done = 0
+
+    def tell(n: int) -> None:
+        nonlocal done
+        done += n
+        if progress is not None:
+            progress(done, len(passes))
+
+    return _predict(predict_rates, request, name, passes, tell)
+
+
 @public
 def evaluate(
-    predict_rates: PredictRates,
+    predict_rates: PredictRates | ArrayLike,
     X: Any,
     regions: Any = None,
     *,
@@ -64,7 +179,7 @@ def evaluate(
     ignore_regions: Sequence[str] = ("root", "void"),
     null_rates: Any = None,
     max_bytes: int = 2**26,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> pd.DataFrame:
     """Score predicted rates on co-smoothing, forward, intra- and inter-region prediction.
 
@@ -79,10 +194,12 @@ def evaluate(
 
     Parameters
     ----------
-    predict_rates : callable
+    predict_rates : callable, or array-like (trials, time, neurons)
         ``predict_rates(counts, hidden, task)`` with counts and the boolean `hidden` of shape
         (trials, time, neurons), counts zero where hidden; returns expected counts per bin in the
-        same shape. It is called with stacks of trials, never with a fixed number of them.
+        same shape. It is called with stacks of trials, never with a fixed number of them. Or rates
+        that are the same whatever is hidden, such as the true ones of a simulation, which are the
+        ceiling. Rates of a model that has seen the counts of `X` score too well.
     X : Session or array-like, (trials, time, neurons)
         Test trials.
     regions : array-like of str, (neurons,), optional
@@ -106,8 +223,9 @@ def evaluate(
     Returns
     -------
     DataFrame
-        Tidy: session, task, neuron, region, n_spikes, bps (bits per spike), d2 (Poisson D²). Scores
-        of silent neurons are NaN. ``attrs["excluded"]`` lists what was left out and why.
+        Tidy: session, task, neuron, region, n_spikes (scored), rate (spikes per second in all of `X`,
+        NaN without a bin width), bps (bits per spike), d2 (Poisson D²). Scores of silent neurons are
+        NaN. ``attrs["excluded"]`` lists what was left out and why.
 
     Raises
     ------
@@ -117,41 +235,41 @@ def evaluate(
 
     Examples
     --------
-    >>> import numpy as np
-    >>> X = np.random.default_rng(0).poisson(0.5, (20, 10, 4))
-    >>> table = evaluate(lambda counts, hidden, task: np.full(counts.shape, 0.5), X)
+    >>> import neuromask as nm
+    >>> session = nm.simulate(20, n_neurons=8, n_time=20)
+    >>> ceiling = nm.evaluate(session.rates, session, tasks=["co_smoothing"])
+    >>> table = nm.evaluate(nm.baselines.MeanRate().fit(session).predict_rates, session)
     >>> sorted(set(table["task"]))
-    ['co_smoothing', 'forward_prediction']
+    ['co_smoothing', 'forward_prediction', 'inter_region', 'intra_region']
     """
-    counts = check_spikes(X)
-    _, n_time, n_neurons = counts.shape
-    regions = getattr(X, "regions", None) if regions is None else regions
-    labels = None if regions is None else check_regions(regions, n_neurons)
-    chosen = _chosen_neurons(neurons, n_neurons)
+    request = _Request.read(X, regions, neurons, n_forward_bins, ignore_regions, max_bytes)
+    counts, labels = request.counts, request.labels
     chosen_tasks = _chosen_tasks(tasks, labels)
-    n_forward = _forward_bins(n_forward_bins, n_time)
-    ignored = as_names("ignore_regions", ignore_regions)
-    null = _null_rates(null_rates, n_neurons)
-    check_positive_int("max_bytes", max_bytes)
+    null = _null_rates(null_rates, counts.shape[2])
+    given = None if callable(predict_rates) else _given_rates(predict_rates, counts.shape)
     excluded: list[dict] = []
-    plan = [
-        (task, list(_passes(task, counts.shape, labels, chosen, n_forward, ignored, excluded)))
-        for task in chosen_tasks
-    ]
+    plan = {task: list(_passes(task, request, excluded)) for task in chosen_tasks}
     if labels is None and tasks is None:
         excluded += [_left_out(task, None, 0, "no regions are known") for task in REGION_TASKS]
-    total, done, rows = sum(len(passes) for _, passes in plan), 0, []
-    for task, passes in plan:
-        window = slice(n_time - n_forward, None) if task == "forward_prediction" else slice(None)
-        rates = np.full((len(counts), n_time, n_neurons), np.nan, dtype=np.float32)
-        scored = np.concatenate([p.answers for p in passes]) if passes else np.array([], int)
-        for stack in _stacks(passes, counts, max_bytes):
-            _fill(rates, predict_rates, counts, stack, task)
-            done += sum(rows.stop in (None, len(counts)) for _, rows in stack)
-            if progress is not None:
-                progress(done, total)
-        scored = np.sort(scored)
+    total, done, rows = sum(len(passes) for passes in plan.values()), 0, []
+
+    def tell(n: int) -> None:
+        nonlocal done
+        done += n
+        if progress is not None:
+            progress(done, total)
+
+    bin_width = getattr(X, "bin_width", None)
+    spikes_a_second = counts.mean((0, 1)) / (np.nan if bin_width is None else bin_width)
+    for task, passes in plan.items():
+        rates = given
+        if rates is None:
+            rates = _predict(predict_rates, request, task, passes, tell)
+        scored = np.sort(np.concatenate([p.answers for p in passes] or [np.array([], int)]))
+        window = request.window(task)
         truth, answer = counts[:, window][:, :, scored], rates[:, window][:, :, scored]
+        if given is not None:
+            _check_rates(answer, "rates has entries")
         rows.append(
             pd.DataFrame(
                 {
@@ -160,6 +278,7 @@ def evaluate(
                     "neuron": scored,
                     "region": None if labels is None else labels[scored],
                     "n_spikes": truth.sum((0, 1), dtype=np.int64),
+                    "rate": spikes_a_second[scored],
                     "bps": bits_per_spike(
                         truth, answer, null_rates=None if null is None else null[scored]
                     ),
@@ -172,34 +291,66 @@ def evaluate(
     return table
 
 
-def summarise(table: pd.DataFrame) -> pd.DataFrame:
+@public
+def summarise(table: pd.DataFrame, *, min_spikes: int = MIN_SPIKES) -> pd.DataFrame:
     """Summarise a table of :func:`evaluate` by session and task.
+
+    A neuron that is lost during a recording may have one spike in the test trials, which a model of
+    the training trials is charged hundreds of bits for: a plain mean over neurons is then that
+    neuron's. Two kinds of numbers are given. `bps_weighted` is all bits over all spikes. It ranks
+    models on the same trials by their likelihood, a neuron's say in it is as large as its share of
+    the spikes, and it exists however short the test is: so :meth:`MtMPretrainer.score` and
+    comparisons use it. The others are means over neurons, as most papers report, of those neurons
+    that have enough spikes to be judged by.
 
     Parameters
     ----------
     table : DataFrame
         A table of :func:`evaluate`, or several below one another.
+    min_spikes : int, default=10
+        Fewest scored spikes of a neuron that counts in `bps`, `bps_median`, `bps_1hz` and `d2`.
 
     Returns
     -------
     DataFrame
-        Per session and task: bps (mean over neurons), bps_median, bps_weighted (by spikes, which is
-        the pooled ratio of the Neural Latents Benchmark), d2 (mean), n_neurons scored and n_silent
-        left out of the means.
+        Per session and task:
+
+        - bps_weighted: mean over all spikes, which is the pooled ratio of the Neural Latents
+          Benchmark;
+        - bps, bps_median, d2: mean or median over the neurons with at least `min_spikes`;
+        - bps_1hz: mean over those of them that fire at least once a second; NaN where the table
+          knows no rates;
+        - n_neurons: how many have at least `min_spikes`; n_few: fewer; n_silent: none.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> scores = {"n_spikes": [50, 50, 1, 0], "bps": [0.2, 0.4, -300.0, float("nan")], "d2": 0.1}
+    >>> table = pd.DataFrame({"session": "a", "task": "co_smoothing", **scores})
+    >>> summarise(table)[["bps", "n_neurons", "n_few", "n_silent"]].round(3).values.tolist()
+    [[0.3, 2.0, 1.0, 1.0]]
     """
+    check_positive_int("min_spikes", min_spikes)
+    missing = [c for c in ("session", "task", "n_spikes", "bps", "d2") if c not in table]
+    if missing:
+        raise InvalidInputError(f"the table lacks {missing}; expected one of neuromask.evaluate.")
     rows = []
     for (session, task), part in table.groupby(["session", "task"], sort=False):
         known = part[part["bps"].notna()]
-        weights = known["n_spikes"]
+        counted = known[known["n_spikes"] >= min_spikes]
+        active = counted[counted["rate"] >= ACTIVE_RATE] if "rate" in counted else counted[:0]
+        bits, spikes = known["bps"] * known["n_spikes"], known["n_spikes"].sum()
         rows.append(
             {
                 "session": session,
                 "task": task,
-                "bps": known["bps"].mean(),
-                "bps_median": known["bps"].median(),
-                "bps_weighted": np.average(known["bps"], weights=weights) if len(known) else np.nan,
-                "d2": known["d2"].mean(),
-                "n_neurons": len(known),
+                "bps_weighted": bits.sum() / spikes if spikes else np.nan,
+                "bps": counted["bps"].mean(),
+                "bps_median": counted["bps"].median(),
+                "bps_1hz": active["bps"].mean(),
+                "d2": counted["d2"].mean(),
+                "n_neurons": len(counted),
+                "n_few": len(known) - len(counted),
                 "n_silent": len(part) - len(known),
             }
         )
@@ -212,17 +363,10 @@ def task_scheme(schemes: Sequence[Scheme], task: str) -> int:
     return next((names.index(name) for name in TASK_SCHEMES[task] if name in names), 0)
 
 
-def _passes(
-    task: str,
-    shape: tuple[int, int, int],
-    labels: np.ndarray | None,
-    chosen: np.ndarray,
-    n_forward: int,
-    ignored: tuple[str, ...],
-    excluded: list[dict],
-) -> Iterator[_Pass]:
+def _passes(task: str, request: _Request, excluded: list[dict]) -> Iterator[_Pass]:
     """Enumerate what a task hides, noting what it leaves out."""
-    _, n_time, n_neurons = shape
+    _, n_time, n_neurons = request.counts.shape
+    labels, chosen = request.labels, request.chosen
     everyone = np.arange(n_neurons)
     if task == "co_smoothing":
         for neuron in chosen:
@@ -232,13 +376,13 @@ def _passes(
         if n_time < 2:
             excluded.append(_left_out(task, None, n_neurons, "a single bin a trial"))
         else:
-            yield _Pass((np.arange(n_time) >= n_time - n_forward)[:, None], chosen)
+            yield _Pass((np.arange(n_time) >= n_time - request.n_forward)[:, None], chosen)
         return
     for region in [] if labels is None else np.unique(labels):
         inside = labels == region
         answers = chosen[inside[chosen]]
         reason = None
-        if region in ignored:
+        if region in request.ignored:
             reason = "in ignore_regions"
         elif task == "intra_region" and inside.sum() < 2:
             reason = "fewer than two neurons"
@@ -255,6 +399,25 @@ def _passes(
 
 def _left_out(task: str, region: str | None, n_neurons: int, reason: str) -> dict:
     return {"task": task, "region": region, "n_neurons": n_neurons, "reason": reason}
+
+
+def _predict(
+    predict_rates: PredictRates,
+    request: _Request,
+    task: str,
+    passes: Sequence[_Pass],
+    tell: Callable[[int], None],
+) -> np.ndarray:
+    """Return a task's rates (trials, time, neurons), NaN where it predicts nothing.
+
+    `tell` hears how many passes are done after each call.
+    """
+    counts = request.counts
+    rates = np.full(counts.shape, np.nan, dtype=np.float32)
+    for stack in _stacks(passes, counts, request.max_bytes):
+        _fill(rates, predict_rates, counts, stack, task)
+        tell(sum(rows.stop in (None, len(counts)) for _, rows in stack))
+    return rates
 
 
 def _stacks(
@@ -300,13 +463,28 @@ def _fill(
     for p, rows in stack:
         part = counts[rows]
         block = answer[start : start + len(part)][:, :, p.answers]
-        if not np.isfinite(block).all() or (block < 0).any():
-            raise InvalidInputError(
-                "predict_rates returned rates that are negative or not finite; expected "
-                "expected counts per bin, not log-rates."
-            )
-        rates[rows][:, :, p.answers] = block
+        _check_rates(block, "predict_rates returned rates")
+        hidden = np.broadcast_to(p.hidden, shape)[:, p.answers]
+        rates[rows][:, :, p.answers] = np.where(hidden, block, np.nan)
         start += len(part)
+
+
+def _given_rates(given: ArrayLike, shape: tuple[int, ...]) -> np.ndarray:
+    """Return rates that were given in place of a function."""
+    rates = np.asarray(given, dtype=np.float32)
+    if rates.shape != shape:
+        raise InvalidInputError(
+            f"rates has shape {rates.shape}; expected {shape}, that of X, or a function "
+            "predict_rates(counts, hidden, task)."
+        )
+    return rates
+
+
+def _check_rates(rates: np.ndarray, what: str) -> None:
+    if not np.isfinite(rates).all() or (rates < 0).any():
+        raise InvalidInputError(
+            f"{what} that are negative or not finite; expected expected counts per bin, not log-rates."
+        )
 
 
 def _chosen_neurons(neurons: Any, n_neurons: int) -> np.ndarray:

@@ -35,7 +35,7 @@ from ._recordings import (
     table_exclusions,
 )
 from .errors import CheckpointError, InvalidInputError, about, public
-from .evaluation import evaluate, summarise, task_scheme
+from .evaluation import PredictRates, evaluate, predict_hidden, summarise, task_scheme
 from .nn.backbones import find_backbone
 from .nn.device import resolve_device, resolve_precision
 from .nn.fitted import FittedNetwork
@@ -49,11 +49,12 @@ from .schemes import (
     resolve_schemes,
     scheme_index,
 )
+from .session import Session
 from .training.fitting import Masking, fit_network, session_tensors
 from .training.loop import TrainingConfig
 from .training.new_sessions import add_sessions, start_session
 from .training.parameters import ADAPTATION_STAGES
-from .training.progress import fit_progress
+from .training.progress import fit_progress, steps
 
 __all__ = ["PAPER_SIZES", "MtMPretrainer", "check_parameters", "fitted_network", "load"]
 
@@ -460,7 +461,11 @@ class MtMPretrainer(
 
     @public
     def predict(self, X: Any, *, scheme: str | None = None, hidden: Any = None) -> np.ndarray:
-        """Predict the expected count of every entry.
+        """Predict the expected count of every entry from all that is visible, itself included.
+
+        Nothing is hidden unless `hidden` says so, and these rates have then seen the counts that
+        they predict: do not score them against these counts, and do not draw them as predictions.
+        :meth:`predict_hidden` gives rates that have not.
 
         Parameters
         ----------
@@ -488,6 +493,60 @@ class MtMPretrainer(
         index = 0 if scheme is None else scheme_index(self.schemes_, scheme)
         mask = _broadcast(hidden, recording.counts.shape)
         return fitted_network(self).rates(recording, mask, index)
+
+    @public
+    def predict_hidden(
+        self,
+        X: Any,
+        *,
+        task: str = "co_smoothing",
+        neurons: Any = None,
+        n_forward_bins: int | None = None,
+    ) -> np.ndarray:
+        """Predict every entry while it is hidden: the rates that `evaluate` scores.
+
+        In co-smoothing each neuron is predicted from all others without seeing itself, which takes
+        one pass a neuron. These are the rates to draw beside the counts, and to analyse.
+
+        Parameters
+        ----------
+        X : Session or array-like, (trials, time, neurons)
+            Trials of a fitted session.
+        task : {"co_smoothing", "forward_prediction", "intra_region", "inter_region"}
+            What is hidden while an entry is predicted, see :func:`neuromask.evaluate`.
+        neurons : array-like of bool or int, optional
+            Neurons to predict; all by default, and all are inputs.
+        n_forward_bins : int, optional
+            Bins that forward prediction hides; the last tenth by default.
+
+        Returns
+        -------
+        ndarray of float32, (trials, time, neurons)
+            Expected counts per bin, NaN where the task predicts nothing: bins that forward
+            prediction sees, neurons that were not asked for, regions in `ignore_regions`.
+
+        Examples
+        --------
+        >>> import neuromask as nm
+        >>> import numpy as np
+        >>> session = nm.simulate(40, n_neurons=12, n_time=20, random_state=0)
+        >>> pre = nm.MtMPretrainer(dim=16, n_layers=1, max_epochs=2, random_state=0).fit(session)
+        >>> rates = pre.predict_hidden(session, task="forward_prediction")
+        >>> int(np.isnan(rates[0, :, 0]).sum())
+        18
+        """
+        check_is_fitted(self)
+        recording = read_known(X, self.sessions_, rebin=self.rebin)
+        with steps(self.verbose, "pass") as show:
+            return predict_hidden(
+                self._predict_rates(recording.info),
+                _as_session(recording),
+                task=task,
+                neurons=neurons,
+                n_forward_bins=n_forward_bins,
+                ignore_regions=self.ignore_regions,
+                progress=show,
+            )
 
     @public
     def translate(
@@ -559,6 +618,7 @@ class MtMPretrainer(
         tasks: Sequence[str] | None = None,
         neurons: Any = None,
         n_forward_bins: int | None = None,
+        null_rates: Any = None,
     ) -> pd.DataFrame:
         """Score test trials on the four tasks; see :func:`neuromask.evaluate`.
 
@@ -572,42 +632,49 @@ class MtMPretrainer(
             Neurons to score.
         n_forward_bins : int, optional
             Bins that forward prediction holds out; the last tenth by default.
+        null_rates : array-like, (neurons,), or a list of these for a list of Sessions, optional
+            Constant rates of the null model of bps, in expected counts per bin, such as training
+            means; by default each neuron's mean over the scored entries, which favours the null.
 
         Returns
         -------
         DataFrame
-            session, task, neuron, region, n_spikes, bps, d2.
+            session, task, neuron, region, n_spikes, rate, bps, d2.
         """
         check_is_fitted(self)
+        options = {"tasks": tasks, "neurons": neurons, "n_forward_bins": n_forward_bins}
         if is_session_list(X):
+            nulls = [None] * len(X) if null_rates is None else list(null_rates)
+            if len(nulls) != len(X):
+                raise InvalidInputError(
+                    f"null_rates has {len(nulls)} entries for {len(X)} sessions; expected a list "
+                    "with the rates of each."
+                )
             tables = [
-                self.evaluate(x, tasks=tasks, neurons=neurons, n_forward_bins=n_forward_bins)
-                for x in X
+                self.evaluate(x, null_rates=null, **options)
+                for x, null in zip(X, nulls, strict=True)
             ]
             whole = pd.concat(tables, ignore_index=True)
             whole.attrs["excluded"] = [row for t in tables for row in t.attrs["excluded"]]
             return whole
         recording = read_known(X, self.sessions_, rebin=self.rebin)
-        info, network = recording.info, fitted_network(self)
-
-        def predict_rates(counts: np.ndarray, hidden: np.ndarray, task: str) -> np.ndarray:
-            return network.rates(Recording(info, counts), hidden, task_scheme(self.schemes_, task))
-
-        table = evaluate(
-            predict_rates,
-            recording.counts,
-            info.regions,
-            tasks=tasks,
-            neurons=neurons,
-            n_forward_bins=n_forward_bins,
-            ignore_regions=self.ignore_regions,
-        )
-        table["session"] = info.session_id
-        return table
+        with steps(self.verbose, "pass") as show:
+            return evaluate(
+                self._predict_rates(recording.info),
+                _as_session(recording),
+                ignore_regions=self.ignore_regions,
+                null_rates=null_rates,
+                progress=show,
+                **options,
+            )
 
     @public
     def score(self, X: Any, y: Any = None) -> float:
-        """Return the mean bits per spike over the tasks, each a mean over neurons.
+        """Return the bits per spike over all spikes, averaged over the tasks.
+
+        It is `bps_weighted` of :func:`neuromask.summarise`, so that a search picks the model under
+        which the test trials are likeliest, and no neuron that was lost, with a spike or two left,
+        decides: in a mean over neurons it would.
 
         Parameters
         ----------
@@ -616,7 +683,16 @@ class MtMPretrainer(
         y : ignored
             Present for scikit-learn.
         """
-        return float(summarise(self.evaluate(X))["bps"].mean())
+        return float(summarise(self.evaluate(X))["bps_weighted"].mean())
+
+    def _predict_rates(self, info: SessionInfo) -> PredictRates:
+        """Give the function that answers the tasks' questions about a fitted session."""
+        network = fitted_network(self)
+
+        def predict_rates(counts: np.ndarray, hidden: np.ndarray, task: str) -> np.ndarray:
+            return network.rates(Recording(info, counts), hidden, task_scheme(self.schemes_, task))
+
+        return predict_rates
 
     @public
     def save(self, folder: str | os.PathLike, *, overwrite: bool = False) -> Path:
@@ -920,6 +996,14 @@ def _tuples(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _tuples(entry) for name, entry in value.items()}
     return tuple(map(_tuples, value)) if isinstance(value, list) else value
+
+
+def _as_session(recording: Recording) -> Session:
+    """Return the trials as the evaluator reads them, with regions and bin width."""
+    info = recording.info
+    return Session(
+        recording.counts, info.regions, bin_width=info.bin_width, session_id=info.session_id
+    )
 
 
 def _broadcast(hidden: Any, shape: tuple[int, ...]) -> np.ndarray:

@@ -6,7 +6,7 @@ import pytest
 
 import neuromask as nm
 from neuromask.errors import InvalidInputError
-from neuromask.evaluation import TASKS, evaluate, summarise
+from neuromask.evaluation import TASKS, evaluate, predict_hidden, summarise
 from neuromask.metrics import bits_per_spike, poisson_d2
 
 RNG = np.random.default_rng(0)
@@ -83,7 +83,8 @@ def test_scores_are_the_metrics_of_the_hidden_entries():
     assert inter["neuron"].tolist() == [0, 1, 2, 3, 4, 6]
     intra = table[table["task"] == "intra_region"]
     assert intra["neuron"].tolist() == [0, 1, 2, 3, 4]
-    assert list(table.columns) == ["session", "task", "neuron", "region", "n_spikes", "bps", "d2"]
+    columns = ["session", "task", "neuron", "region", "n_spikes", "rate", "bps", "d2"]
+    assert list(table.columns) == columns
 
 
 def test_what_is_left_out_is_said():
@@ -124,10 +125,10 @@ def test_session_null_and_progress():
 def test_silent_neurons_have_no_score_and_are_counted():
     silent = X.copy()
     silent[..., 1] = 0
-    summary = summarise(evaluate(Spy(), silent, REGIONS)).set_index("task")
+    summary = summarise(evaluate(Spy(), silent, REGIONS), min_spikes=1).set_index("task")
     assert summary["n_silent"].tolist() == [1, 1, 1, 1]
     assert summary.loc["co_smoothing", "n_neurons"] == 6
-    assert np.isfinite(summary["bps"]).all()
+    assert np.isfinite(summary[["bps", "bps_weighted"]]).all(axis=None)
     assert tuple(summary.index) == TASKS
 
 
@@ -223,3 +224,136 @@ def test_tables_can_be_pickled_and_joined():
     tables = [evaluate(Spy(), X, REGIONS) for _ in range(2)]
     assert pickle.loads(pickle.dumps(tables[0])).attrs == tables[0].attrs
     assert pd.concat(tables).attrs == tables[0].attrs
+
+
+def lost(session, n_spikes):
+    """Take away all but some spikes of the busiest neuron; give the session and the neuron."""
+    busiest = int(session.counts.sum((0, 1)).argmax())
+    counts = session.counts.copy()
+    trials, bins = np.nonzero(counts[:, :, busiest])
+    counts[:, :, busiest] = 0
+    counts[trials[:n_spikes], bins[:n_spikes], busiest] = 1
+    return nm.Session(counts, session.regions, bin_width=session.bin_width), busiest
+
+
+@pytest.fixture(scope="module")
+def simulated():
+    return nm.simulate(40, n_neurons=40, n_time=50, mean_rate=10, random_state=0)
+
+
+@pytest.mark.parametrize("n_spikes", [1, 9])
+def test_a_neuron_that_is_lost_decides_no_mean_and_is_counted(simulated, n_spikes):
+    session, neuron = lost(simulated, n_spikes)
+    table = evaluate(simulated.rates, session, tasks=["co_smoothing"])
+    assert table["bps"].mean() < 0
+    summary = summarise(table).iloc[0]
+    others = table[(table["neuron"] != neuron) & (table["n_spikes"] >= 10)]
+    for name in ("bps", "d2"):
+        assert summary[name] == pytest.approx(others[name].mean())
+    assert summary["bps_median"] == pytest.approx(others["bps"].median())
+    assert summary["n_few"] == ((table["n_spikes"] > 0) & (table["n_spikes"] < 10)).sum() > 0
+    assert summary["n_neurons"] == len(others)
+    assert summary[["n_neurons", "n_few", "n_silent"]].sum() == 40
+
+
+@pytest.mark.parametrize("n_spikes", [1, 12, 30])
+def test_a_neuron_that_is_lost_does_not_decide_the_weighted_mean(simulated, n_spikes):
+    session, _ = lost(simulated, n_spikes)
+    whole, part = (
+        summarise(evaluate(simulated.rates, s, tasks=["co_smoothing"]))["bps_weighted"].item()
+        for s in (simulated, session)
+    )
+    share = simulated.counts.sum((0, 1)).max() / session.counts.sum()
+    assert part > 0
+    # At most its expected spikes, in nats, over the spikes of all others.
+    assert whole - part < 1.6 * share / np.log(2)
+
+
+def test_min_spikes_is_the_users_and_checked(simulated):
+    table = evaluate(simulated.rates, simulated, tasks=["co_smoothing"])
+    strict = summarise(table, min_spikes=200)
+    assert strict["n_neurons"].item() == (table["n_spikes"] >= 200).sum() < 40
+    assert summarise(table, min_spikes=1)["n_few"].item() == 0
+    with pytest.raises(InvalidInputError, match="summarise: min_spikes=0"):
+        summarise(table, min_spikes=0)
+    with pytest.raises(InvalidInputError, match=r"summarise: the table lacks \['bps'\]"):
+        summarise(table.drop(columns="bps"))
+
+
+def test_rates_are_in_hertz_and_choose_the_active_neurons(simulated):
+    table = evaluate(simulated.rates, simulated, tasks=["co_smoothing", "forward_prediction"])
+    hertz = simulated.counts.mean((0, 1)) / simulated.bin_width
+    for _, part in table.groupby("task"):
+        np.testing.assert_allclose(part["rate"], hertz)
+    slow = simulated.counts.copy()
+    slow[:, :, 3] = 0
+    slow[:20, 7, 3] = 1  # 20 spikes in 40 s: enough to count, half a spike a second
+    session = nm.Session(slow, simulated.regions, bin_width=simulated.bin_width)
+    table = evaluate(simulated.rates, session, tasks=["co_smoothing"])
+    assert table["rate"][3] == pytest.approx(0.5)
+    active = table[(table["rate"] >= 1) & (table["n_spikes"] >= 10)]
+    summary = summarise(table)
+    assert summary["bps_1hz"].item() == pytest.approx(active["bps"].mean())
+    assert summary["bps_1hz"].item() != pytest.approx(summary["bps"].item())
+    unknown = summarise(evaluate(simulated.rates, simulated.counts, tasks=["co_smoothing"]))
+    assert np.isnan(unknown["bps_1hz"].item())
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("max_bytes", [1, 2**26])
+def test_hidden_predictions_are_the_rates_that_are_scored(task, max_bytes):
+    def predict_rates(counts, hidden, task):  # reads everything it is shown
+        return counts.mean((1, 2), keepdims=True) + 0.1 * counts + 0.01 * np.arange(7)
+
+    options = {"n_forward_bins": 3, "neurons": [0, 2, 5, 6], "max_bytes": max_bytes}
+    rates = predict_hidden(predict_rates, X, REGIONS, task=task, **options)
+    table = evaluate(predict_rates, X, REGIONS, tasks=[task], **options)
+    again = evaluate(rates, X, REGIONS, tasks=[task], **options)
+    pd.testing.assert_frame_equal(again, table)
+    expected = np.zeros((10, 7), dtype=bool)  # bins and neurons that the task predicts
+    expected[slice(7, None) if task == "forward_prediction" else slice(None), table["neuron"]] = (
+        True
+    )
+    np.testing.assert_array_equal(np.isfinite(rates), np.broadcast_to(expected, X.shape))
+
+
+def test_hidden_predictions_never_see_what_they_predict():
+    other = X.copy()
+    other[..., 3] = np.random.default_rng(9).poisson(1, other[..., 3].shape) + 1
+    one, two = (predict_hidden(lambda counts, *_: counts, x, REGIONS) for x in (X, other))
+    np.testing.assert_array_equal(one[..., 3], two[..., 3])
+    np.testing.assert_array_equal(one, 0)
+    steps = []
+    predict_hidden(Spy(), X, progress=lambda done, total: steps.append((done, total)))
+    assert steps == [(7, 7)]
+
+
+def test_rates_in_place_of_a_function_are_checked():
+    with pytest.raises(InvalidInputError, match=r"rates has shape \(2,\); expected \(9, 10, 7\)"):
+        evaluate(np.ones(2), X)
+    with pytest.raises(InvalidInputError, match="rates has entries that are negative"):
+        evaluate(np.log(RATES), X)
+    with pytest.raises(InvalidInputError, match="predict_hidden: tasks='smoothing'"):
+        predict_hidden(Spy(), X, task="smoothing")
+
+
+def test_a_fitted_model_predicts_hidden_entries_and_scores_them_against_any_null(pre, session):
+    rates = pre.predict_hidden(session)
+    table = pre.evaluate(session, tasks=["co_smoothing"])
+    np.testing.assert_allclose(table["bps"], bits_per_spike(session.counts, rates), rtol=1e-9)
+    np.testing.assert_allclose(table["rate"], session.counts.mean((0, 1)) / session.bin_width)
+    changed = session.counts.copy()
+    changed[..., 4] = 1
+    np.testing.assert_array_equal(pre.predict_hidden(changed)[..., 4], rates[..., 4])
+    assert not np.array_equal(pre.predict(changed)[..., 4], pre.predict(session)[..., 4])
+    ahead = pre.predict_hidden(session, task="forward_prediction", n_forward_bins=5)
+    assert np.isnan(ahead[:, :15]).all()
+    assert np.isfinite(ahead[:, 15:]).all()
+    null = np.full(15, 0.3)
+    table = pre.evaluate(session, tasks=["co_smoothing"], null_rates=null)
+    expected = bits_per_spike(session.counts, rates, null_rates=null)
+    np.testing.assert_allclose(table["bps"], expected, rtol=1e-9)
+    both = pre.evaluate([session, session], tasks=["co_smoothing"], null_rates=[null, null])
+    np.testing.assert_allclose(both["bps"][15:], expected, rtol=1e-9)
+    with pytest.raises(InvalidInputError, match="evaluate: null_rates has 15 entries for 2 sess"):
+        pre.evaluate([session, session], null_rates=null)
