@@ -30,7 +30,7 @@ for seed in SEEDS:
             scores = nm.summarise(pre.finetune(trials).evaluate(test))
             tables.append(scores.assign(model=name, n_sessions=n, seed=seed))
 table = pd.concat(tables)
-means = table.pivot_table(index=["model", "n_sessions"], columns="task", values="bps")
+means = table.pivot_table(index=["model", "n_sessions"], columns="task", values="bps_weighted")
 print(means.round(3).to_string())
 
 folder = Path(sys.argv[1] if len(sys.argv) > 1 else ".")

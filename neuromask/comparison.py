@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+import joblib
 import numpy as np
 import pandas as pd
 from sklearn.base import clone
 
 from ._checks import check_choice, check_fraction
 from ._recordings import is_session_list
-from .errors import InvalidInputError, public, suggest
+from .errors import InvalidInputError, public, suggest, warn
 from .evaluation import summarise
 from .pretrainer import MtMPretrainer, check_parameters
 from .schemes import MTM_SCHEMES
 from .session import Session
+from .training.progress import steps
 
 __all__ = ["VARIANTS", "compare", "contrast"]
 
@@ -41,9 +45,12 @@ def compare(
     tasks: Sequence[str] | None = None,
     neurons: Any = None,
     n_forward_bins: int | None = None,
+    path: str | os.PathLike | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> pd.DataFrame:
     """Fit variants of a pretrainer on each session alone and score them on the same test trials.
+
+    A fit that fails is warned of and left out, so that the others are not lost with it.
 
     Parameters
     ----------
@@ -56,13 +63,18 @@ def compare(
         Names out of :data:`neuromask.comparison.VARIANTS`, all by default; or parameters of your
         own by name, ``{"wide": {"dim": 256}, "narrow": {"dim": 64}}``.
     estimator : MtMPretrainer, optional
-        What the variants' parameters are set on; defaults by default. It is not fitted.
+        What the variants' parameters are set on; defaults by default. It is not fitted. Its
+        `verbose` shows progress over the fits.
     seeds : sequence of int, default=(0,)
         Values of ``random_state``.
     test_fraction : float, default=0.2
         Share of the trials to set aside, where `X_test` is not given.
     tasks, neurons, n_forward_bins
         What to score, see :meth:`MtMPretrainer.evaluate`.
+    path : path-like, optional
+        CSV file that the scores of each fit are written to as soon as it is done. Fits that are in it
+        already, of the same trials, parameters, seed and tasks, are not made again: a comparison that
+        was stopped goes on.
     progress : callable, optional
         Told of each fit before it begins.
 
@@ -75,7 +87,13 @@ def compare(
     Raises
     ------
     InvalidInputError
-        If a variant is unknown or sets what is no parameter, before anything is fitted.
+        If a variant is unknown or sets what is no parameter, or `path` holds another table, before
+        anything is fitted.
+
+    Warns
+    -----
+    NeuromaskWarning
+        If a fit fails, with its reason. Where all fail, the first error is raised.
 
     Examples
     --------
@@ -93,18 +111,34 @@ def compare(
         check_parameters(fit)
     check_fraction("test_fraction", test_fraction, low=1e-6, high=1 - 1e-6)
     pairs = _pairs(X, X_test, test_fraction)
-    tables = []
-    for training, test in pairs:
-        for seed in seeds:
-            for name, fit in fits.items():
-                if progress is not None:
-                    progress(f"{training.session_id}, seed {seed}: {name}")
-                fitted = clone(fit).set_params(random_state=seed).fit(training)
-                found = fitted.evaluate(
-                    test, tasks=tasks, neurons=neurons, n_forward_bins=n_forward_bins
-                )
-                scores = summarise(found)
-                tables.append(scores.assign(seed=seed, model=name))
+    options = {"tasks": tasks, "neurons": neurons, "n_forward_bins": n_forward_bins}
+    kept = _Kept(path)
+    plan = [
+        (training, test, seed, name) for training, test in pairs for seed in seeds for name in fits
+    ]
+    tables, errors = [], []
+    with steps(template.verbose, "fit", every_step=True) as show:
+        for number, (training, test, seed, name) in enumerate(plan):
+            what = f"{training.session_id}, seed {seed}: {name}"
+            if progress is not None:
+                progress(what)
+            show(number, len(plan), what)
+            fit = clone(fits[name]).set_params(random_state=seed)
+            key = kept.key(fit, training, test, options)
+            scores = kept.find(key)
+            if scores is None:
+                try:
+                    scores = summarise(fit.fit(training).evaluate(test, **options))
+                except Exception as error:  # whatever it is, the other fits stand
+                    warn(f"the fit of {what} failed and is left out ({_reason(error)}).")
+                    errors.append(error)
+                    continue
+                scores = scores.assign(seed=seed, model=name)
+                kept.add(key, scores)
+            tables.append(scores)
+        show(len(plan), len(plan))
+    if not tables and errors:
+        raise errors[0]
     table = pd.concat(tables, ignore_index=True)
     first = ["session", "seed", "model", "task"]
     return table[[*first, *(c for c in table.columns if c not in first)]]
@@ -112,9 +146,12 @@ def compare(
 
 @public
 def contrast(
-    table: pd.DataFrame, model: str, baseline: str, *, metric: str = "bps"
+    table: pd.DataFrame, model: str, baseline: str, *, metric: str = "bps_weighted"
 ) -> pd.DataFrame:
     """Contrast two models of :func:`compare`, paired by session and seed.
+
+    The default metric is the one of :meth:`MtMPretrainer.score`, bits per spike over all spikes: in
+    means over neurons a single neuron that was lost during a recording can decide.
 
     Parameters
     ----------
@@ -122,8 +159,8 @@ def contrast(
         Of :func:`compare`; any table with session, seed, model, task and the metric.
     model, baseline : str
         Names in its column model.
-    metric : str, default="bps"
-        Column to contrast.
+    metric : str, default="bps_weighted"
+        Column to contrast, see :func:`neuromask.summarise`.
 
     Returns
     -------
@@ -134,6 +171,7 @@ def contrast(
     names = list(dict.fromkeys(table["model"]))
     for name in (model, baseline):
         check_choice("model", name, names)
+    check_choice("metric", metric, list(table.columns))
     rows = []
     for task, part in table.groupby("task", sort=False):
         wide = part.pivot_table(index="session", columns="model", values=metric)
@@ -151,6 +189,49 @@ def contrast(
             }
         )
     return pd.DataFrame(rows)
+
+
+class _Kept:
+    """Scores of fits on disk, each under a key of all that they depend on."""
+
+    def __init__(self, path: str | os.PathLike | None) -> None:
+        self.path = None if path is None else Path(path)
+        self.table = pd.DataFrame({"key": []})
+        if self.path is not None and self.path.exists():
+            text = dict.fromkeys(("session", "model", "task", "key"), str)  # also where it is "01"
+            self.table = pd.read_csv(self.path, converters=text)
+            if "key" not in self.table:
+                raise InvalidInputError(
+                    f"{self.path} was not written by compare: it has no column 'key'. Choose "
+                    "another path."
+                )
+
+    def key(
+        self, fit: MtMPretrainer, training: Session, test: Session, options: dict[str, Any]
+    ) -> str:
+        if self.path is None:
+            return ""
+        parameters = {k: v for k, v in fit.get_params().items() if k not in ("verbose", "device")}
+        trials = [(s.counts, s.regions, s.bin_width, s.session_id) for s in (training, test)]
+        return joblib.hash((parameters, trials, options))
+
+    def find(self, key: str) -> pd.DataFrame | None:
+        rows = self.table[self.table["key"] == key]
+        return rows.drop(columns="key").reset_index(drop=True) if len(rows) else None
+
+    def add(self, key: str, scores: pd.DataFrame) -> None:
+        if self.path is None:
+            return
+        self.table = pd.concat([self.table, scores.assign(key=key)], ignore_index=True)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        # Written beside and moved into place, so that a kill leaves a whole file.
+        part = self.path.with_name(f"{self.path.name}.part")
+        self.table.to_csv(part, index=False)
+        part.replace(self.path)
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def _parameters(variants: Any) -> dict[str, dict[str, Any]]:

@@ -4,7 +4,7 @@ import pytest
 
 import neuromask as nm
 from neuromask.comparison import VARIANTS, contrast
-from neuromask.errors import InvalidInputError
+from neuromask.errors import InvalidInputError, NeuromaskWarning
 from neuromask.schemes import MTM_SCHEMES
 
 TINY = nm.MtMPretrainer(dim=16, n_layers=1, n_heads=2, max_epochs=2)
@@ -34,7 +34,7 @@ def test_all_variants_on_every_session_and_seed(sessions):
 def test_variants_are_scored_on_the_same_trials_and_repeat(sessions):
     twice = {"a": {"dim": 16}, "b": {"dim": 16}}
     table = nm.compare(sessions[0], variants=twice, estimator=TINY)
-    wide = table.pivot_table(index="task", columns="model", values="bps")
+    wide = table.pivot_table(index="task", columns="model", values="bps_weighted")
     np.testing.assert_array_equal(wide["a"], wide["b"])
     given = nm.compare(
         sessions[0][:16], sessions[0][16:], variants=twice, estimator=TINY, tasks=["co_smoothing"]
@@ -49,7 +49,7 @@ def test_contrast_pairs_by_session():
             "seed": 0,
             "model": ["MtM", "temporal"] * 4,
             "task": ["one"] * 4 + ["two"] * 4,
-            "bps": [0.3, 0.1, 0.2, 0.1, 0.1, 0.2, 0.4, 0.3],
+            "bps_weighted": [0.3, 0.1, 0.2, 0.1, 0.1, 0.2, 0.4, 0.3],
         }
     )
     found = contrast(table, "MtM", "temporal").set_index("task")
@@ -58,6 +58,8 @@ def test_contrast_pairs_by_session():
     assert found["n_better"].tolist() == [2, 1]
     with pytest.raises(InvalidInputError, match="model"):
         contrast(table, "MtM", "temperal")
+    with pytest.raises(InvalidInputError, match="contrast: metric='bpss'"):
+        contrast(table, "MtM", "temporal", metric="bpss")
 
 
 @pytest.mark.parametrize(
@@ -80,3 +82,91 @@ def test_bad_sessions_are_refused(sessions):
         nm.compare(sessions[0].counts)
     with pytest.raises(InvalidInputError, match=r"no test trials of \['sim-1'\]"):
         nm.compare(sessions, [sessions[0]])
+
+
+FORWARD = {"estimator": TINY, "tasks": ["forward_prediction"], "variants": ["MtM", "temporal"]}
+
+
+@pytest.fixture
+def fits(monkeypatch):
+    """Note the schemes and seed of each fit, and let some of them fail."""
+    made, fit = [], nm.MtMPretrainer.fit
+
+    def noted(self, *args, **kwargs):
+        made.append((self.schemes, self.random_state))
+        if (failure := failures.get(len(made))) is not None:
+            raise failure
+        return fit(self, *args, **kwargs)
+
+    failures = {}
+    monkeypatch.setattr(nm.MtMPretrainer, "fit", noted)
+    made_and_failures = type("Fits", (), {"made": made, "failures": failures})
+    return made_and_failures
+
+
+def test_a_fit_that_fails_is_named_and_the_others_are_kept(sessions, fits):
+    fits.failures[3] = RuntimeError("out of\nmemory")
+    said = r"compare: the fit of sim-1, seed 0: MtM failed .*\(RuntimeError: out of memory\)"
+    with pytest.warns(NeuromaskWarning, match=said):
+        table = nm.compare(sessions, **FORWARD)
+    assert list(zip(table["session"], table["model"], strict=True)) == [
+        ("sim-0", "MtM"),
+        ("sim-0", "temporal"),
+        ("sim-1", "temporal"),
+    ]
+
+
+def test_where_all_fits_fail_the_reason_is_raised(sessions, fits):
+    fits.failures.update({1: RuntimeError("no room"), 2: RuntimeError("no room")})
+    with pytest.warns(NeuromaskWarning, match="failed"), pytest.raises(RuntimeError, match="no ro"):
+        nm.compare(sessions[0], **FORWARD)
+
+
+def test_a_comparison_that_was_stopped_goes_on(sessions, fits, tmp_path):
+    path = tmp_path / "new" / "scores.csv"
+    fits.failures[3] = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        nm.compare(sessions, path=path, **FORWARD)
+    assert len(pd.read_csv(path)) == 2
+    fits.made.clear()
+    fits.failures.clear()
+    table = nm.compare(sessions, path=path, **FORWARD)
+    assert len(fits.made) == 2
+    pd.testing.assert_frame_equal(table, nm.compare(sessions, **FORWARD), check_dtype=False)
+    assert [p.name for p in path.parent.iterdir()] == ["scores.csv"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"estimator": nm.MtMPretrainer(**TINY.get_params() | {"dim": 8})},
+        {"seeds": (1,)},
+        {"n_forward_bins": 3},
+        {"test_fraction": 0.4},
+    ],
+)
+def test_a_fit_of_anything_else_is_not_taken_for_done(sessions, fits, tmp_path, change):
+    path = tmp_path / "scores.csv"
+    options = FORWARD | {"variants": ["MtM"], "path": path}
+    first = nm.compare(sessions[0], **options)
+    second = nm.compare(sessions[0], **options | change)
+    assert len(fits.made) == 2
+    assert first["bps_weighted"].item() != second["bps_weighted"].item()
+    assert len(pd.read_csv(path)) == 2
+
+
+def test_names_that_look_like_numbers_survive_the_file(sessions, tmp_path):
+    session = nm.Session(sessions[0].counts, sessions[0].regions, session_id="007")
+    options = FORWARD | {"variants": {"01": {}}, "path": tmp_path / "scores.csv"}
+    for _ in range(2):
+        table = nm.compare(session, **options)
+        assert (table["session"].item(), table["model"].item()) == ("007", "01")
+
+
+def test_a_file_of_something_else_is_refused_before_any_fit(sessions, fits, tmp_path):
+    path = tmp_path / "scores.csv"
+    path.write_text("a,b\n1,2\n")
+    with pytest.raises(InvalidInputError, match="compare: .*was not written by compare"):
+        nm.compare(sessions, path=path, **FORWARD)
+    assert not fits.made
+    assert path.read_text() == "a,b\n1,2\n"

@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import neuromask as nm
 from neuromask import plots
 from neuromask.errors import InvalidInputError
 
@@ -27,8 +28,26 @@ def test_scores_shows_each_task_and_its_mean(table):
     ax = plots.plot_scores(table)
     labels = [t.get_text() for t in ax.get_xticklabels()]
     assert labels == ["co-smoothing", "forward", "intra-region", "inter-region"]
-    mean = table.loc[table["task"] == "co_smoothing", "bps"].mean()
-    assert ax.texts[0].get_text() == f"{mean:.3f}"
+    means = nm.summarise(table)["bps"]
+    assert [t.get_text() for t in ax.texts] == [f"{mean:.3f}" for mean in means]
+
+
+def test_neurons_of_few_spikes_are_rings_outside_the_means(table):
+    part = table[table["task"] == "co_smoothing"].assign(n_spikes=50)
+    part.iloc[3, part.columns.get_loc("n_spikes")] = 9
+    part.iloc[3, part.columns.get_loc("bps")] = -300.0
+    ax = plots.plot_scores(part)
+    mean = part["bps"].drop(part.index[3]).mean()
+    assert [t.get_text() for t in ax.texts] == [f"{mean:.3f}"]
+    rings, dots = ax.collections[:2]
+    assert len(rings.get_offsets()) == 1
+    assert len(dots.get_offsets()) == len(part) - 1
+    every = plots.plot_scores(part, min_spikes=1)
+    assert every.texts[0].get_text() == f"{part['bps'].mean():.3f}"
+    regions = plots.plot_regions(part)
+    drawn = np.array(regions.containers[0].lines[0].get_ydata(), float)
+    counted = part[part["n_spikes"] >= 10].groupby("region")["bps"].mean()
+    np.testing.assert_allclose(drawn, counted)
 
 
 def test_regions(table):
@@ -108,7 +127,7 @@ def test_rates_of_what_is_not_there_are_refused(session, parameters, message):
 
 
 def test_without_matplotlib_the_extra_is_named(session, monkeypatch):
-    table = pd.DataFrame({"task": ["co_smoothing"], "bps": [0.1]})
+    table = pd.DataFrame({"task": ["co_smoothing"], "n_spikes": [20], "bps": [0.1]})
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     with pytest.raises(ImportError, match=r"plot_scores: .*neuromask\[plots\]"):
         plots.plot_scores(table)
@@ -174,7 +193,7 @@ def test_time_course_is_in_seconds_where_they_are_known(known):
 @pytest.fixture
 def compared():
     rows = [
-        {"session": s, "seed": 0, "model": m, "task": t, "bps": b + 0.1 * (m == "MtM")}
+        {"session": s, "seed": 0, "model": m, "task": t, "bps_weighted": b + 0.1 * (m == "MtM")}
         for t in ("co_smoothing", "inter_region")
         for s, b in (("a", 0.1), ("b", 0.3))
         for m in ("MtM", "temporal")
@@ -195,7 +214,8 @@ def test_paired_scatters_a_dot_a_session(compared):
 
 
 def test_scaling_draws_a_line_a_model_with_error_bars(compared):
-    table = pd.concat([compared.assign(n_sessions=n, bps=compared["bps"] + n) for n in (1, 3)])
+    bps = compared["bps_weighted"]
+    table = pd.concat([compared.assign(n_sessions=n, bps_weighted=bps + n) for n in (1, 3)])
     figure = plots.plot_scaling(table)
     axes = figure.axes
     assert len(axes) == 2

@@ -125,6 +125,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     contest.add_argument("files", nargs="+", metavar="FILE", help="recordings (.npz)")
     contest.add_argument("--out", required=True, type=Path, help="new folder for the results")
+    contest.add_argument(
+        "--resume", action="store_true", help="go on with a comparison that was stopped"
+    )
     contest.add_argument("--variants", nargs="+", metavar="NAME", help="all by default")
     contest.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="N", help="seeds (0)")
     contest.add_argument("--epochs", default=200, type=int, help="most passes over the trials")

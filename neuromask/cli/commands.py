@@ -87,25 +87,15 @@ def _demo(options: argparse.Namespace) -> None:
         "mean rate": evaluate(baselines.MeanRate().fit(train).predict_rates, test),
         "PSTH": evaluate(baselines.PSTH().fit(train).predict_rates, test),
         "MtM": pre.evaluate(test),
-        "true rates (ceiling)": evaluate(_Repeat(test.rates), test),
+        "true rates (ceiling)": evaluate(test.rates, test),
     }
-    _print_scores(tables, "Bits per spike on test trials, mean over neurons")
+    _print_scores(tables, "Bits per spike on test trials, over all spikes")
     options.out.mkdir(parents=True, exist_ok=True)
     tables["MtM"].to_csv(options.out / "scores.csv", index=False)
     pictures = _demo_pictures(options.out, pre, test, tables)
     print(f"Wrote into {options.out.resolve()}:")
     for path in [options.out / "scores.csv", *pictures]:
         print(f"  {path.name}")
-
-
-class _Repeat:
-    """Answers with the true rates of the test trials, whatever is asked."""
-
-    def __init__(self, rates: np.ndarray) -> None:
-        self.rates = rates
-
-    def __call__(self, counts: np.ndarray, hidden: np.ndarray, task: str) -> np.ndarray:
-        return np.tile(self.rates, (len(counts) // len(self.rates), 1, 1))
 
 
 def _demo_pictures(
@@ -117,6 +107,8 @@ def _demo_pictures(
     from .. import plots
 
     table = tables["MtM"]
+    busiest = np.argsort(-test.counts.sum((0, 1)))[:4]
+    rates = pre.predict_hidden(test, neurons=busiest)
     # The busiest region, predicted from the other three.
     target = str(table.groupby("region")["n_spikes"].sum().idxmax())
     others = sorted(set(table["region"]) - {target})
@@ -129,6 +121,9 @@ def _demo_pictures(
             tables["PSTH"], table, labels=("PSTH", "MtM")
         ).figure,
         "history.png": plots.plot_history(pre.history_).figure,
+        "neurons_from_the_others.png": plots.plot_rates(
+            test.counts, rates, true_rates=test.rates, neurons=busiest, bin_width=test.bin_width
+        ),
         f"{target}_from_other_regions.png": plots.plot_rates(
             inside.counts, translated, true_rates=inside.rates, bin_width=inside.bin_width
         ),
@@ -162,7 +157,9 @@ def _pretrain(options: argparse.Namespace) -> None:
         print("Left out: " + "; ".join(notes))
     tested = [s[test] for s, (_, test) in zip(sessions, splits, strict=True) if len(test)]
     if tested:
-        _print_scores({"MtM": pre.evaluate(tested)}, "Bits per spike on held-out trials")
+        _print_scores(
+            {"MtM": pre.evaluate(tested)}, "Bits per spike on held-out trials, over all spikes"
+        )
 
 
 def _evaluate(options: argparse.Namespace) -> None:
@@ -175,7 +172,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     if options.tasks is not None:
         for task in options.tasks:
             check_choice("--tasks", task, TASKS)
-    pre = load(options.model)
+    pre = load(options.model).set_params(verbose=1)
     sessions = _read(options.files)
     if options.test_fraction is not None:
         check_fraction("--test-fraction", options.test_fraction)
@@ -187,7 +184,7 @@ def _evaluate(options: argparse.Namespace) -> None:
             )
         sessions = [session[test] for session, (_, test) in zip(sessions, splits, strict=True)]
     table = pre.evaluate(sessions, tasks=options.tasks)
-    _print_scores({"MtM": table}, "Bits per spike, mean over neurons")
+    _print_scores({"MtM": table}, "Bits per spike, over all spikes")
     if options.csv is not None:
         options.csv.parent.mkdir(parents=True, exist_ok=True)
         table.to_csv(options.csv, index=False)
@@ -201,7 +198,7 @@ def _compare(options: argparse.Namespace) -> None:
     from ..comparison import VARIANTS, compare, contrast
     from ..pretrainer import MtMPretrainer
 
-    _check_new(options.out, "--out")
+    _check_new(options.out, "--out", overwrite=options.resume)
     plots.need_matplotlib()
     matplotlib.use("agg")
     names = options.variants or list(VARIANTS)
@@ -210,12 +207,10 @@ def _compare(options: argparse.Namespace) -> None:
         variants=names,
         estimator=MtMPretrainer(max_epochs=options.epochs, device=options.device, verbose=1),
         seeds=options.seeds,
-        progress=print,
+        path=options.out / "scores.csv",
     )
-    options.out.mkdir(parents=True)
-    table.to_csv(options.out / "scores.csv", index=False)
     for name in names[1:]:
-        print(f"\n{names[0]} against {name}, bits per spike")
+        print(f"\n{names[0]} against {name}, bits per spike over all spikes")
         print(contrast(table, names[0], name).round(3).to_string(index=False))
         figure = plots.plot_paired(table, models=(name, names[0]))
         figure.savefig(options.out / f"{names[0]}_against_{name}.png".replace(" ", "_"), dpi=120)
@@ -271,6 +266,7 @@ def _print_scores(tables: dict[str, pd.DataFrame], title: str) -> None:
     import pandas as pd
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from ..evaluation import summarise
 
@@ -283,10 +279,12 @@ def _print_scores(tables: dict[str, pd.DataFrame], title: str) -> None:
     for heading in ["model", *(["session"] if several else []), *tasks]:
         shown.add_column(heading, justify="left" if heading in ("model", "session") else "right")
     for (name, session), part in summary.groupby(["model", "session"], sort=False):
-        values = part.set_index("task")["bps"]
+        values = part.set_index("task")["bps_weighted"]
         cells = [f"{values[t]:.3f}" if t in values else "" for t in tasks]
-        shown.add_row(name, *([session] if several else []), *cells)
+        names = [name, session] if several else [name]
+        shown.add_row(*map(Text, names), *cells)  # text: a session's name is no markup
     Console(width=100).print(shown)
+    print("neuromask.summarise gives means over neurons beside this, as papers report them.")
 
 
 def _check_new(path: Path, option: str, *, overwrite: bool = False) -> None:

@@ -67,9 +67,13 @@ def plot_comparison(
 
 @public
 def plot_paired(
-    table: pd.DataFrame, *, models: tuple[str, str] = ("temporal", "MtM"), axes: Any = None
+    table: pd.DataFrame,
+    *,
+    models: tuple[str, str] = ("temporal", "MtM"),
+    metric: str = "bps_weighted",
+    axes: Any = None,
 ) -> Figure:
-    """Scatter two models' mean bits per spike, a panel a task and a dot a session and seed.
+    """Scatter two models' bits per spike, a panel a task and a dot a session and seed.
 
     Parameters
     ----------
@@ -77,6 +81,8 @@ def plot_paired(
         Of :func:`neuromask.compare`.
     models : tuple of str, default=("temporal", "MtM")
         Models of the horizontal and the vertical axis.
+    metric : str, default="bps_weighted"
+        Column to draw, see :func:`neuromask.summarise`.
     axes : array of Axes, one a task, optional
         Where to draw.
 
@@ -89,14 +95,14 @@ def plot_paired(
     ----------
     Zhang, Y. et al. (2024), figure 2C.
     """
-    need_columns(table, ("session", "seed", "model", "task", "bps"))
+    need_columns(table, ("session", "seed", "model", "task", metric))
     present = list(dict.fromkeys(table["model"]))
     for name in models:
         if name not in present:
             raise InvalidInputError(f"no model {name!r} in the table; expected two of {present}.")
     tasks = list(dict.fromkeys(table["task"]))
     axes = _panels(axes, len(tasks))
-    wide = table.pivot_table(index=["task", "session", "seed"], columns="model", values="bps")
+    wide = table.pivot_table(index=["task", "session", "seed"], columns="model", values=metric)
     for ax, task, colour in zip(axes, tasks, COLOURS, strict=False):
         x, y = (wide.loc[task][name] for name in models)
         ax.scatter(x, y, s=22, color=colour, alpha=0.8)
@@ -116,6 +122,7 @@ def plot_scaling(
     table: pd.DataFrame,
     *,
     x: str = "n_sessions",
+    metric: str = "bps_weighted",
     label: str = "pretraining sessions",
     axes: Any = None,
 ) -> Figure:
@@ -124,10 +131,12 @@ def plot_scaling(
     Parameters
     ----------
     table : DataFrame
-        Columns task, model, bps and `x`; rows that agree in these, such as seeds, are averaged, and
+        Columns task, model, `metric` and `x`; rows that agree in these, such as seeds, are averaged, and
         bars show the standard error of their mean.
     x : str, default="n_sessions"
         Column of the horizontal axis.
+    metric : str, default="bps_weighted"
+        Column to draw, see :func:`neuromask.summarise`.
     label : str, default="pretraining sessions"
         Its label.
     axes : array of Axes, one a task, optional
@@ -137,14 +146,14 @@ def plot_scaling(
     -------
     Figure
     """
-    need_columns(table, ("task", "model", "bps", x))
+    need_columns(table, ("task", "model", metric, x))
     tasks = list(dict.fromkeys(table["task"]))
     axes = _panels(axes, len(tasks))
     models = list(dict.fromkeys(table["model"]))
     for ax, task in zip(axes, tasks, strict=False):
         for model, colour in zip(models, COLOURS, strict=False):
             part = table[(table["task"] == task) & (table["model"] == model)]
-            found = part.groupby(x)["bps"].agg(["mean", "sem"])
+            found = part.groupby(x)[metric].agg(["mean", "sem"])
             ax.errorbar(
                 found.index,
                 found["mean"],

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from .._checks import check_positive_int
 from ..errors import InvalidInputError, public
+from ..evaluation import MIN_SPIKES
 from ._axes import COLOURS, LABELS, need_axes, need_columns, need_matplotlib
 
 if TYPE_CHECKING:
@@ -19,13 +21,18 @@ __all__ = ["plot_history", "plot_rates", "plot_regions", "plot_scores"]
 
 
 @public
-def plot_scores(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """Draw each neuron's bits per spike by task, with means.
+def plot_scores(
+    table: pd.DataFrame, *, min_spikes: int = MIN_SPIKES, ax: Axes | None = None
+) -> Axes:
+    """Draw each neuron's bits per spike by task, with the means that `summarise` gives.
 
     Parameters
     ----------
     table : DataFrame
         Of :func:`neuromask.evaluate`.
+    min_spikes : int, default=10
+        Fewest scored spikes of a neuron that counts in the means, which are `bps` of
+        :func:`neuromask.summarise`; the others are drawn as rings.
     ax : Axes, optional
         Where to draw.
 
@@ -33,38 +40,50 @@ def plot_scores(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     -------
     Axes
     """
-    need_columns(table, ("task", "bps"))
+    need_columns(table, ("task", "n_spikes", "bps"))
+    check_positive_int("min_spikes", min_spikes)
     ax = need_axes(ax)
     rng = np.random.default_rng(0)
     tasks = list(dict.fromkeys(table["task"]))
+    scored = table[table["bps"].notna()]
     for i, task in enumerate(tasks):
-        bps = table.loc[table["task"] == task, "bps"].dropna().to_numpy()
+        part = scored[scored["task"] == task]
+        counts = part["n_spikes"] >= min_spikes
         colour = COLOURS[i % len(COLOURS)]
-        if not len(bps):
-            continue
-        ax.scatter(i + rng.uniform(-0.25, 0.25, len(bps)), bps, s=8, alpha=0.4, color=colour)
-        ax.hlines(bps.mean(), i - 0.35, i + 0.35, color="black", lw=2)
-        ax.annotate(f"{bps.mean():.3f}", (i + 0.37, bps.mean()), va="center", fontsize=9)
+        x = i + rng.uniform(-0.25, 0.25, len(part))
+        few = {"facecolors": "none", "edgecolors": colour, "linewidths": 0.6}
+        ax.scatter(x[~counts], part.loc[~counts, "bps"], s=8, alpha=0.4, **few)
+        ax.scatter(x[counts], part.loc[counts, "bps"], s=8, alpha=0.4, color=colour)
+        if counts.any():
+            mean = part.loc[counts, "bps"].mean()
+            ax.hlines(mean, i - 0.35, i + 0.35, color="black", lw=2)
+            ax.annotate(f"{mean:.3f}", (i + 0.37, mean), va="center", fontsize=9)
     ax.axhline(0, color="grey", lw=0.8, ls=":")
     ax.set_xticks(range(len(tasks)), [LABELS.get(t, t) for t in tasks])
     ax.set_xlim(-0.6, len(tasks) - 0.1)
     # A few hardly active neurons score far below zero and would flatten all others.
-    known = table["bps"].dropna()
-    if len(known):
-        ax.set_ylim(np.percentile(known, 1) - 0.1, known.max() + 0.1)
+    if len(scored):
+        ax.set_ylim(np.percentile(scored["bps"], 1) - 0.1, scored["bps"].max() + 0.1)
     ax.set_ylabel("bits per spike")
-    ax.set_title("Each dot a neuron, each bar a mean")
+    ax.set_title(
+        f"Each dot a neuron (a ring: fewer than {min_spikes} spikes),\neach bar the mean of the dots",
+        fontsize=10,
+    )
     return ax
 
 
 @public
-def plot_regions(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+def plot_regions(
+    table: pd.DataFrame, *, min_spikes: int = MIN_SPIKES, ax: Axes | None = None
+) -> Axes:
     """Draw mean bits per spike by region and task, with standard errors over neurons.
 
     Parameters
     ----------
     table : DataFrame
         Of :func:`neuromask.evaluate`.
+    min_spikes : int, default=10
+        Fewest scored spikes of a neuron that counts, as in :func:`neuromask.summarise`.
     ax : Axes, optional
         Where to draw.
 
@@ -72,12 +91,14 @@ def plot_regions(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     -------
     Axes
     """
-    need_columns(table, ("task", "region", "bps"))
+    need_columns(table, ("task", "region", "n_spikes", "bps"))
+    check_positive_int("min_spikes", min_spikes)
     ax = need_axes(ax)
     tasks = list(dict.fromkeys(table["task"]))
     regions = sorted(table["region"].dropna().unique())
+    counted = table[table["n_spikes"] >= min_spikes]
     for i, task in enumerate(tasks):
-        part = table[table["task"] == task].groupby("region")["bps"]
+        part = counted[counted["task"] == task].groupby("region")["bps"]
         x = np.arange(len(regions)) + (i - (len(tasks) - 1) / 2) * 0.8 / len(tasks)
         ax.errorbar(
             x,
@@ -89,7 +110,7 @@ def plot_regions(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         )
     ax.axhline(0, color="grey", lw=0.8, ls=":")
     ax.set_xticks(range(len(regions)), regions, rotation=45 if len(regions) > 6 else 0)
-    ax.set_ylabel("bits per spike")
+    ax.set_ylabel(f"bits per spike\n(mean over neurons of at least {min_spikes} spikes)")
     ax.legend(frameon=False)
     return ax
 
@@ -144,12 +165,14 @@ def plot_rates(
 ) -> Figure:
     """Draw observed counts and predicted rates of some neurons.
 
-    The upper row is one trial, the lower row the mean over trials (the PSTH).
+    The upper row is one trial, the lower row the mean over trials (the PSTH). Rates that have seen
+    the counts, as those of :meth:`MtMPretrainer.predict` with nothing hidden, follow them too well:
+    draw those of :meth:`MtMPretrainer.predict_hidden`.
 
     Parameters
     ----------
     counts, rates : array-like, (trials, time, neurons)
-        Spike counts and expected counts per bin.
+        Spike counts and expected counts per bin; where rates are NaN nothing is drawn.
     true_rates : array-like, (trials, time, neurons), optional
         True expected counts, where they are known.
     neurons : sequence of int, optional

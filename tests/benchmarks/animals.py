@@ -293,7 +293,7 @@ def show(scores: Scores, options: argparse.Namespace) -> None:
         for name in sorted(names - {"scratch"}):
             if "scratch" in names:
                 print(f"\n{name} against scratch, training trials: {trials}")
-                print(contrast(part, name, "scratch").round(3).to_string(index=False))
+                print(contrast(part, name, "scratch", metric="bps").round(3).to_string(index=False))
     for part in ("forgetting", "variants"):
         chosen = table[table["key"].str.startswith(part)]
         if len(chosen):
@@ -310,7 +310,7 @@ def show(scores: Scores, options: argparse.Namespace) -> None:
             )
             print(f"\n{part}\n{wide.round(3).to_string()}")
             picture = options.out / f"{part[:-1]}.png"
-            nm.plots.plot_scaling(seeds).savefig(picture, dpi=120)
+            nm.plots.plot_scaling(seeds, metric="bps").savefig(picture, dpi=120)
 
 
 def main() -> None:
