@@ -13,6 +13,7 @@ import pandas as pd
 from sklearn.base import clone
 
 from ._checks import check_choice, check_fraction
+from ._files import whole_file
 from ._recordings import is_session_list
 from .errors import InvalidInputError, public, suggest, warn
 from .evaluation import summarise
@@ -224,10 +225,8 @@ class _Kept:
             return
         self.table = pd.concat([self.table, scores.assign(key=key)], ignore_index=True)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        # Written beside and moved into place, so that a kill leaves a whole file.
-        part = self.path.with_name(f"{self.path.name}.part")
-        self.table.to_csv(part, index=False)
-        part.replace(self.path)
+        with whole_file(self.path) as file:
+            self.table.to_csv(file, index=False)
 
 
 def _reason(error: Exception) -> str:

@@ -246,7 +246,8 @@ def evaluate(
     counts, labels = request.counts, request.labels
     chosen_tasks = _chosen_tasks(tasks, labels)
     null = _null_rates(null_rates, counts.shape[2])
-    given = None if callable(predict_rates) else _given_rates(predict_rates, counts.shape)
+    if not callable(predict_rates):
+        given = _given_rates(predict_rates, counts.shape)
     excluded: list[dict] = []
     plan = {task: list(_passes(task, request, excluded)) for task in chosen_tasks}
     if labels is None and tasks is None:
@@ -262,14 +263,14 @@ def evaluate(
     bin_width = getattr(X, "bin_width", None)
     spikes_a_second = counts.mean((0, 1)) / (np.nan if bin_width is None else bin_width)
     for task, passes in plan.items():
-        rates = given
-        if rates is None:
-            rates = _predict(predict_rates, request, task, passes, tell)
         scored = np.sort(np.concatenate([p.answers for p in passes] or [np.array([], int)]))
         window = request.window(task)
+        if callable(predict_rates):
+            rates = _predict(predict_rates, request, task, passes, tell)
+        else:
+            rates = given
+            _check_rates(rates[:, window][:, :, scored], "rates has entries")
         truth, answer = counts[:, window][:, :, scored], rates[:, window][:, :, scored]
-        if given is not None:
-            _check_rates(answer, "rates has entries")
         rows.append(
             pd.DataFrame(
                 {

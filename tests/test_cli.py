@@ -49,6 +49,7 @@ def test_demo_makes_its_table_and_pictures(tmp_path, capsys):
         assert row in out
     names = {p.name for p in out_folder.iterdir()}
     assert {"scores.csv", "scores.png", "regions.png", "history.png", "psth_and_model.png"} <= names
+    assert "neurons_from_the_others.png" in names
     assert str(out_folder) in out.replace("\n", "")
     assert any("from_other_regions" in name for name in names)
     status, _, err = run(capsys, *arguments)
@@ -157,6 +158,18 @@ def test_pretrain_on_all_trials_scores_none(recordings, tmp_path, capsys):
     assert "held-out" not in out
 
 
+def test_the_ids_of_sessions_are_no_markup(tmp_path, capsys):
+    sessions = [nm.simulate(20, n_neurons=8, n_time=10, random_state=i) for i in range(2)]
+    files = []
+    for session, name in zip(sessions, ("[bold]monday[/bold]", "[/red]"), strict=True):
+        session.session_id = name
+        files.append(str(session.save(tmp_path / f"{len(files)}")))
+    status, out, _ = run(capsys, "pretrain", *files, "--out", tmp_path / "m", "--epochs", 1)
+    assert status == 0
+    assert "[bold]monday[/bold]" in out
+    assert "[/red]" in out
+
+
 def test_the_module_is_the_command():
     done = subprocess.run(
         [sys.executable, "-m", "neuromask", "--version"], capture_output=True, text=True, check=True
@@ -194,6 +207,10 @@ def test_compare_writes_a_table_and_pictures(recordings, tmp_path, capsys):
     status, _, err = run(capsys, *arguments)
     assert (status, err.count("\n")) == (2, 1)
     assert "comparison exists" in err
+    status, _, err = run(capsys, *arguments, "--resume", "--variants", "MtM", "temporal")
+    assert status == 0
+    assert "fit 4/4" in err
+    assert "epoch" not in err  # all fits were there
     status, _, err = run(
         capsys, "compare", *recordings, "--out", tmp_path / "x", "--variants", "temperal"
     )

@@ -51,8 +51,8 @@ def plot_scores(
         counts = part["n_spikes"] >= min_spikes
         colour = COLOURS[i % len(COLOURS)]
         x = i + rng.uniform(-0.25, 0.25, len(part))
-        few = {"facecolors": "none", "edgecolors": colour, "linewidths": 0.6}
-        ax.scatter(x[~counts], part.loc[~counts, "bps"], s=8, alpha=0.4, **few)
+        rings = ax.scatter(x[~counts], part.loc[~counts, "bps"], s=8, alpha=0.4, color=colour)
+        rings.set_facecolor("none")
         ax.scatter(x[counts], part.loc[counts, "bps"], s=8, alpha=0.4, color=colour)
         if counts.any():
             mean = part.loc[counts, "bps"].mean()
@@ -159,7 +159,7 @@ def plot_rates(
     rates: Any,
     *,
     true_rates: Any = None,
-    neurons: Sequence[int] | None = None,
+    neurons: Sequence[int] | np.ndarray | None = None,
     trial: int = 0,
     bin_width: float | None = None,
 ) -> Figure:

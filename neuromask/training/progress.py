@@ -95,8 +95,10 @@ def _bar(unit: str) -> Iterator[Show]:
         TimeRemainingColumn,
     )
 
-    bar, outer = _BAR.get(), _BAR.get()
-    if outer is None:
+    outer = _BAR.get()
+    if outer is not None:
+        bar = outer
+    else:
         columns = (
             TextColumn("{task.fields[unit]} {task.completed}/{task.total}", markup=False),
             BarColumn(bar_width=12),
