@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 
 from ._checks import as_names, check_spikes, resolve_regions
+from ._splits import hold_out, hold_out_runs, n_held_out
 from .errors import InvalidInputError, UnknownSessionError, suggest, warn
 from .schemes import Scheme
 from .session import Session
@@ -238,13 +239,17 @@ def region_members(labels: Sequence[str] | None, regions: str | Sequence[str]) -
 
 
 def split_trials(
-    recordings: list[Recording], fraction: float | str, generator: np.random.Generator
+    recordings: list[Recording],
+    fraction: float | str,
+    generator: np.random.Generator,
+    *,
+    validation: str,
 ) -> tuple[list[Recording], list[Recording]]:
-    """Set a share of every session's trials aside for validation.
+    """Set a share of every session's trials aside, as runs ("blocked") or one by one ("random").
 
     ``"auto"`` takes a tenth of sessions of many trials, and nothing of others.
     """
-    training, validation = [], []
+    training, held_out = [], []
     for r in recordings:
         n = len(r.counts)
         share = fraction
@@ -253,11 +258,13 @@ def split_trials(
         if share == 0:
             training.append(r)
             continue
-        order = generator.permutation(n)
-        n_held_out = min(max(1, round(share * n)), n - 1)
-        training.append(Recording(r.info, r.counts[np.sort(order[n_held_out:])]))
-        validation.append(Recording(r.info, r.counts[np.sort(order[:n_held_out])]))
-    return training, validation
+        if validation == "random":
+            rows = hold_out(n, n_held_out(n, share), generator)
+        else:
+            rows = hold_out_runs(n, share, generator)
+        for part, chosen in zip((training, held_out), rows, strict=True):
+            part.append(Recording(r.info, r.counts[chosen]))
+    return training, held_out
 
 
 def table_exclusions(

@@ -14,6 +14,7 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.optimize import minimize
 
 from ._checks import check_choice, check_regions, check_spikes
+from ._splits import every_tenth
 from .errors import InvalidInputError, public
 from .evaluation import REGION_TASKS, TASKS
 
@@ -143,9 +144,8 @@ class PoissonGLM:
         """
         counts = check_spikes(X, min_trials=2)
         if X_val is None:
-            held_out = np.arange(len(counts)) % 10 == 9 if len(counts) >= 10 else None
-            held_out = np.arange(len(counts)) == 0 if held_out is None else held_out
-            counts, validation = counts[~held_out], counts[held_out]
+            training, held_out = every_tenth(len(counts))
+            counts, validation = counts[training], counts[held_out]
         else:
             validation = check_spikes(X_val)
             if validation.shape[1:] != counts.shape[1:]:

@@ -15,6 +15,7 @@ from sklearn.base import clone
 from ._checks import check_choice, check_fraction
 from ._files import whole_file
 from ._recordings import is_session_list
+from ._splits import hold_out, n_held_out
 from .errors import InvalidInputError, public, suggest, warn
 from .evaluation import summarise
 from .pretrainer import MtMPretrainer, check_parameters
@@ -278,7 +279,7 @@ def _pairs(X: Any, X_test: Any, test_fraction: float) -> list[tuple[Session, Ses
         return [(s, tests[s.session_id]) for s in sessions]
     pairs = []
     for session in sessions:
-        order = np.random.default_rng(0).permutation(len(session))
-        n_test = min(max(1, round(test_fraction * len(session))), len(session) - 1)
-        pairs.append((session[np.sort(order[n_test:])], session[np.sort(order[:n_test])]))
+        n_test = n_held_out(len(session), test_fraction)
+        training, test = hold_out(len(session), n_test, np.random.default_rng(0))
+        pairs.append((session[training], session[test]))
     return pairs

@@ -34,6 +34,7 @@ from ._recordings import (
     split_trials,
     table_exclusions,
 )
+from ._splits import VALIDATIONS
 from .errors import CheckpointError, InvalidInputError, about, public
 from .evaluation import PredictRates, evaluate, predict_hidden, summarise, task_scheme
 from .nn.backbones import find_backbone
@@ -136,6 +137,10 @@ class MtMPretrainer(
         is set aside all trials train, and the last weights are kept. Trials set aside also say how
         far a session's log-rates are moved back towards its mean rates: a model is too sure of
         itself on trials that it was not trained on.
+    validation : {"blocked", "random"}, default="blocked"
+        How these trials are chosen. Blocked takes runs of consecutive trials, one from each fifth of
+        a session, and random takes one by one. In a session whose rates drift, a single trial is
+        predicted from its neighbours; runs judge more as trials that are yet to come would.
     pooling : {"mean", "none"}, default="mean"
         How `transform` pools over time: averages give (trials, features), none (trials, time,
         features).
@@ -209,6 +214,7 @@ class MtMPretrainer(
         max_epochs: int = 200,
         n_iter_no_change: int = 60,
         validation_fraction: float | str = "auto",
+        validation: str = "blocked",
         pooling: str = "mean",
         regions: Any = None,
         ignore_regions: str | Sequence[str] = ("root", "void"),
@@ -239,6 +245,7 @@ class MtMPretrainer(
         self.max_epochs = max_epochs
         self.n_iter_no_change = n_iter_no_change
         self.validation_fraction = validation_fraction
+        self.validation = validation
         self.pooling = pooling
         self.regions = regions
         self.ignore_regions = ignore_regions
@@ -813,7 +820,12 @@ class MtMPretrainer(
     ) -> tuple[list[Recording], list[Recording]]:
         """Return training and validation trials; those of `X_val` where it is given."""
         if X_val is None:
-            return split_trials(recordings, self.validation_fraction, streams.numpy("split"))
+            return split_trials(
+                recordings,
+                self.validation_fraction,
+                streams.numpy("split"),
+                validation=self.validation,
+            )
         given = X_val if is_session_list(X_val) else [X_val]
         with about("X_val"):
             return recordings, [read_known(x, known, rebin=self.rebin) for x in given]
@@ -866,6 +878,7 @@ def check_parameters(pretrainer: MtMPretrainer) -> tuple[Scheme, ...]:
     check_fraction("weight_decay", pretrainer.weight_decay, high=1000.0)
     check_choice("pooling", pretrainer.pooling, POOLINGS)
     check_choice("positions", pretrainer.positions, POSITIONS)
+    check_choice("validation", pretrainer.validation, VALIDATIONS)
     check_choice("session_sampling", pretrainer.session_sampling, SAMPLINGS)
     check_choice("encode_neurons", pretrainer.encode_neurons, ("auto", True, False))
     check_choice("precision", pretrainer.precision, PRECISIONS)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._splits import hold_out
 from ..errors import InvalidInputError, NeuromaskWarning, calling, current_call
 from .arguments import build_parser, print_error
 
@@ -252,14 +253,13 @@ def _read(files: Sequence[str]) -> list[Session]:
 
 def _split(session: Session, fraction: float) -> tuple[np.ndarray, np.ndarray]:
     """Give training and test trials, the same ones for the same number of trials."""
-    order = np.random.default_rng(0).permutation(len(session))
     n_test = round(fraction * len(session))
     if n_test == len(session):
         raise InvalidInputError(
             f"--test-fraction {fraction} leaves none of the {n_test} trials of session "
             f"{session.session_id!r} to fit; expected less."
         )
-    return np.sort(order[n_test:]), np.sort(order[:n_test])
+    return hold_out(len(session), n_test, np.random.default_rng(0))
 
 
 def _print_scores(tables: dict[str, pd.DataFrame], title: str) -> None:
