@@ -17,10 +17,10 @@ from sklearn.utils.validation import check_is_fitted
 from ._checks import check_choice, check_fraction, check_positive_int
 from ._estimator import SpikesEstimator
 from ._random import random_streams
-from ._recordings import Recording, read_known
+from ._recordings import Recording, read_known, rebinned
 from .decoding.baselines import DECODING_TASKS, decoding_baselines
 from .decoding.features import block_sizes, read_features
-from .decoding.finetuning import DECODER_STAGES, finetune_readout, split_for_validation
+from .decoding.finetuning import DECODER_STAGES, finetune_readout, split_for_finetuning
 from .decoding.interpretation import region_importance, scores_over_time
 from .decoding.pretrained import (
     check_scheme,
@@ -34,9 +34,9 @@ from .decoding.pretrained import (
 )
 from .decoding.readout import Readout, fit_readout, make_folds, read_scheme
 from .decoding.scores import compare_decoders, pooled_r2, summarise_decoders, warn_of_losses
-from .decoding.targets import Classes, Signals, read_labels, read_target
+from .decoding.targets import Classes, Signals, read_groups, read_labels, read_target
 from .errors import InvalidInputError, public
-from .pretrainer import fitted_network
+from .pretrainer import MtMPretrainer, fitted_network
 from .session import Session
 from .training.loop import TrainingConfig
 from .training.progress import fit_progress
@@ -55,8 +55,11 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
     """Decode behaviour from spikes with a pretrained model.
 
     The read-out sees the trunk's features and the counts, averaged over windows of several lengths,
-    or in every bin for signals. Its strength, the scheme whose prompt is used and the
-    calibration of probabilities are chosen on training trials left out by cross-validation.
+    or in every bin for signals. Its strength, the scheme whose prompt is used and the temperature of
+    probabilities are chosen on training trials left out by cross-validation. These are runs of
+    consecutive trials, so that where rates drift and a variable comes in blocks, a trial is not told
+    from its neighbours: pass trials in the order of time, as sessions are loaded and as the folds of
+    scikit-learn leave them.
 
     Parameters
     ----------
@@ -77,8 +80,8 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
         What is trained. "head": the read-out alone, in closed form and seconds; right for up to a
         few hundred trials and for cross-validation. "gradual": the session's read-in and the
         read-out first, then everything; for one session of many that were pretrained together.
-        "full": everything at once; for many labelled trials. The last two keep the head where no epoch
-        beats it on validation.
+        "full": everything at once; for many labelled trials. The last two keep the head unless
+        they beat it, by more than a standard error, on trials that neither of them has seen.
     class_weight : "balanced", dict or None, default="balanced"
         Weights of classes. With "balanced", predictions and probabilities are those of equally
         common classes.
@@ -93,9 +96,11 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
     n_iter_no_change : int, default=10
         Epochs without a better validation loss after which a stage of fine-tuning stops.
     validation_fraction : float, default=0.2
-        Share of the trials that fine-tuning is validated on.
+        Share of the trials that fine-tuning does not train on: half of them choose its weights, and
+        half say whether it did better than the head, and how sure its probabilities may be.
     random_state : int, numpy generator or None, default=None
-        Owns folds, masks, batches and dropout, and a pretrainer's chance where that has none.
+        Owns validation trials, masks, batches and dropout of fine-tuning, and a pretrainer's chance
+        where that has none.
     verbose : int, default=0
         1 shows progress.
 
@@ -111,6 +116,8 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
         Each scheme and the squared error of its read-out on trials left out.
     history_ : DataFrame
         Epochs of fine-tuning; empty for "head".
+    finetuned_ : bool
+        Whether fine-tuning was asked for and did better than the head.
     n_features_in_ : int
         Neurons.
 
@@ -201,7 +208,7 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
         return super().set_params(**params)
 
     @public
-    def fit(self, X: Any, y: Any) -> MtMDecoder:
+    def fit(self, X: Any, y: Any, *, groups: Any = None) -> MtMDecoder:
         """Fit the read-out, after pretraining and with fine-tuning where these are asked for.
 
         Parameters
@@ -210,6 +217,9 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
             Spike counts of one session, one that a fitted pretrainer knows.
         y : array-like, (trials,), (trials, time) or (trials, time, variables)
             Classes of any type, or numbers.
+        groups : array-like, (trials,), optional
+            Trials of one group, such as a block of the task, are never parted where trials are left
+            out to make a choice. Without them trials are left out as runs of consecutive ones.
 
         Returns
         -------
@@ -224,28 +234,26 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
         UnknownSessionError
             If a fitted pretrainer does not know the session.
         """
-        self._check_parameters()
-        given = resolve_pretrainer(self.pretrainer)
-        recording = read_trials(X, given)
-        target = self._target(recording, y)
+        given, recording, target = self._read(X, y)
         check_scheme(given, self.scheme)
         hidden = hidden_neurons(recording, self.regions)
         weights = target.trial_weights(self.class_weight)
         streams = random_streams(self.random_state)
-        rows = None
+        groups = None if groups is None else read_groups(groups, n_trials=len(recording))
+        split = None
         if self.finetune != "head":
             fraction = self.validation_fraction
-            rows = split_for_validation(target, fraction, streams.split)
+            split = split_for_finetuning(target, fraction, streams.split, groups)
         pre = given if is_fitted(given) else pretrain_copy(given, recording, streams.init)
         network = fitted_network(pre)
         readouts = {
-            name: read_scheme(network, recording, hidden, name, target, weights, streams.split)
+            name: read_scheme(network, recording, hidden, name, target, weights, groups)
             for name in scheme_names(pre, self.scheme, recording.info)
         }
         losses = {name: readout.loss for name, readout in readouts.items()}
         best = min(losses, key=losses.__getitem__)
-        history = pd.DataFrame()
-        if rows is not None:
+        history, trained = pd.DataFrame(), None
+        if split is not None:
             with fit_progress(self.verbose, self.max_epochs) as on_epoch:
                 network, trained, history = finetune_readout(
                     network,
@@ -254,10 +262,12 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
                     best,
                     target,
                     weights,
-                    rows,
+                    split,
                     strategy=self.finetune,
                     config=self._training_config(network.precision),
                     streams=streams,
+                    ignored=tuple(pre.ignore_regions),
+                    groups=groups,
                     on_epoch=on_epoch,
                 )
             if trained is not None:
@@ -269,6 +279,7 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
         self.scheme_ = best
         self.selection_ = pd.DataFrame({"scheme": list(losses), "loss": list(losses.values())})
         self.history_ = history
+        self.finetuned_ = trained is not None
         self.n_features_in_ = recording.info.n_neurons
         self._info = recording.info
         self._n_time = recording.counts.shape[1]
@@ -302,7 +313,7 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
     @available_if(_decodes_classes)
     @public
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Predict the probability of each class, calibrated on trials left out of the fit.
+        """Predict the probability of each class, as it held on trials left out of the fit.
 
         Parameters
         ----------
@@ -345,6 +356,7 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
         y: Any,
         *,
         cv: Any = 5,
+        groups: Any = None,
         baselines: bool = True,
         scoring: Any = None,
         n_jobs: int | None = None,
@@ -361,6 +373,9 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
             What to decode.
         cv : int, splitter or iterable, default=5
             As in scikit-learn; an int stratifies classes.
+        groups : array-like, (trials,), optional
+            Group of each trial, for splitters that keep groups together, such as
+            ``GroupKFold(5)``: blocks of a task, or stretches of the session.
         baselines : bool, default=True
             Whether to fit the baselines too.
         scoring : str or callable, optional
@@ -379,11 +394,19 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
         NeuromaskWarning
             If a baseline does better by more than a standard error.
         """
-        _, target = self._read(X, y)
+        given, _, target = self._read(X, y)
         models: dict[str, Any] = {"MtM": self}
         if baselines:
             models |= decoding_baselines(self.task, per_bin=target.per_bin)
-        folds = compare_decoders(models, X, np.asarray(y), cv=cv, scoring=scoring, n_jobs=n_jobs)
+        folds = compare_decoders(
+            models,
+            rebinned(X, given.rebin),
+            np.asarray(y),
+            cv=cv,
+            groups=groups,
+            scoring=scoring,
+            n_jobs=n_jobs,
+        )
         table = summarise_decoders(folds)
         table.attrs["folds"] = folds.to_dict("records")
         warn_of_losses(table)
@@ -433,7 +456,9 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
         )
 
     @public
-    def time_resolved(self, X: Any, y: Any, *, cv: Any = 5, step: int = 1) -> pd.DataFrame:
+    def time_resolved(
+        self, X: Any, y: Any, *, cv: Any = 5, groups: Any = None, step: int = 1
+    ) -> pd.DataFrame:
         """Cross-validate how well behaviour is decoded at each time.
 
         One value a trial is read from each bin with causal attention, so that a bin's score is what
@@ -448,6 +473,9 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
             What to decode.
         cv : int, splitter or iterable, default=5
             As in scikit-learn; an int stratifies classes.
+        groups : array-like, (trials,), optional
+            Group of each trial, for splitters that keep groups together, such as
+            ``GroupKFold(5)``: blocks of a task, or stretches of the session.
         step : int, default=1
             Bins between those that are scored.
 
@@ -457,9 +485,8 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
             fold, bin, time (seconds from the start of the trial to the bin's end, NaN where the
             bin's width is not known) and score: balanced accuracy, or R² over trials.
         """
-        recording, target = self._read(X, y)
+        given, recording, target = self._read(X, y)
         check_positive_int("step", step)
-        given = resolve_pretrainer(self.pretrainer)
         schemes = fitted_schemes(given)
         causal = next((s.name for s in schemes if s.attention == "causal"), None)
         if causal is None and not target.per_bin:
@@ -467,7 +494,8 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
                 "no pretrained scheme attends causally; expected one such as 'causal'. "
                 "Add it to the pretrainer's schemes."
             )
-        trials, truth = X if isinstance(X, Session) else recording.counts, np.asarray(y)
+        trials = rebinned(X, given.rebin) if isinstance(X, Session) else recording.counts
+        truth = np.asarray(y)
         bins = np.arange(0, recording.counts.shape[1], step)
 
         def decode_bins(training: np.ndarray, test: np.ndarray) -> np.ndarray:
@@ -482,6 +510,7 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
             truth,
             bins,
             cv=cv,
+            groups=groups,
             is_classes=_decodes_classes(self),
             per_bin=target.per_bin,
         )
@@ -489,16 +518,16 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
         table.insert(2, "time", (table["bin"] + 1) * (np.nan if width is None else width))
         return table
 
-    def _read(self, X: Any, y: Any) -> tuple[Recording, Classes | Signals]:
-        """Check parameters, trials to fit on, and their target."""
+    def _read(self, X: Any, y: Any) -> tuple[MtMPretrainer, Recording, Classes | Signals]:
+        """Check parameters, the pretrainer, trials to fit on, and their target."""
         self._check_parameters()
         given = resolve_pretrainer(self.pretrainer)
         recording = read_trials(X, given)
-        return recording, self._target(recording, y)
+        return given, recording, self._target(recording, y, given)
 
-    def _target(self, recording: Recording, y: Any) -> Classes | Signals:
+    def _target(self, recording: Recording, y: Any, pre: MtMPretrainer) -> Classes | Signals:
         n_trials, n_time, _ = recording.counts.shape
-        return read_target(y, self.task, n_trials=n_trials, n_time=n_time)
+        return read_target(y, self.task, n_trials=n_trials, n_time=n_time, rebin=pre.rebin)
 
     def _decode(self, recording: Recording, hidden: np.ndarray, scheme: str) -> np.ndarray:
         """Return what users see, with some neurons hidden and a scheme's prompt."""
@@ -522,7 +551,7 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
         )
         blocks = block_sizes(network.model.n_features, known[0].info.n_neurons, per_bin=True)
         weights = target.trial_weights(self.class_weight)
-        folds = make_folds(target, random_streams(self.random_state).split)
+        folds = make_folds(target)
         answers = []
         for i in bins:
             one = slice(i, i + 1)
@@ -554,7 +583,7 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
         """Check what is to be scored against."""
         counts = recording.counts
         if not _decodes_classes(self):
-            target = cast(Signals, self._target(recording, y))
+            target = cast(Signals, self._target(recording, y, self.pretrainer_))
             if target.units.shape != self._units.shape:
                 raise InvalidInputError(
                     f"y has {target.units.shape or 'one number'} a trial; expected "

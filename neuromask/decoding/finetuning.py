@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from sklearn.model_selection import train_test_split
 from torch import Tensor, nn
 
 from .._random import RandomStreams
 from .._recordings import Recording, region_codes
+from .._splits import hold_out_groups, hold_out_runs
 from ..errors import InvalidInputError
 from ..masks import apply_mask
 from ..nn.device import autocast
@@ -24,11 +24,11 @@ from ..nn.session_weights import TrialGroup
 from ..schemes import Scheme
 from ..training.batches import SessionTensors, mixed_batches
 from ..training.loop import TrainingConfig, train_in_stages
-from .features import decoding_features
+from .features import decoding_features, read_features
 from .readout import Readout, read_scheme
 from .targets import Classes, Signals
 
-__all__ = ["DECODER_STAGES", "finetune_readout", "split_for_validation"]
+__all__ = ["DECODER_STAGES", "TrialSplit", "finetune_readout", "split_for_finetuning"]
 
 #: Parts of the network that are trained, one stage after the other.
 DECODER_STAGES = {"gradual": ("session", "all"), "full": ("all",)}
@@ -65,9 +65,10 @@ class _LabelledTrials:
         weights: np.ndarray,
         rows: np.ndarray,
         device: torch.device,
+        ignored: Sequence[str],
     ) -> _LabelledTrials:
         """Move some trials to the device."""
-        regions = region_codes(recording.info, ())
+        regions = region_codes(recording.info, ignored)
         counts, session_id = recording.counts[rows], recording.info.session_id
         return cls(
             SessionTensors.of(counts, regions, session_id, device),
@@ -117,6 +118,8 @@ class _Supervised:
         self.validation = validation
         self.readout = readout
         self.index, self.scheme = scheme
+        # A scheme that is asked for may find no region to hide, where all of them are ignored.
+        self.can_mask = self.scheme.reason_against(training.spikes.regions) is None
         self.hidden = hidden
         self.config = config
         device = hidden.device
@@ -135,9 +138,12 @@ class _Supervised:
         rows = torch.as_tensor(trials, device=self.hidden.device)
         spikes = self.training.spikes
         shape = (len(rows), *spikes.counts.shape[1:])
-        drawn = self.scheme.mask(shape, spikes.regions, self.masks).hidden
-        is_masked = torch.rand(len(rows), 1, 1, generator=self.masks, device=rows.device) < MASKED
-        outputs = self._outputs(self.training, rows, drawn & is_masked, self.dropout)
+        masked = torch.zeros((), dtype=torch.bool, device=rows.device)
+        if self.can_mask:
+            drawn = self.scheme.mask(shape, spikes.regions, self.masks).hidden
+            chance = torch.rand(len(rows), 1, 1, generator=self.masks, device=rows.device)
+            masked = drawn & (chance < MASKED)
+        outputs = self._outputs(self.training, rows, masked, self.dropout)
         return self._loss(self.training, rows, outputs)
 
     @torch.no_grad()
@@ -181,6 +187,31 @@ class _Supervised:
         return (weights * losses).sum() / weights.sum()
 
 
+@dataclass(frozen=True)
+class TrialSplit:
+    """What each labelled trial is for in fine-tuning: indices, each set in order.
+
+    Attributes
+    ----------
+    training : ndarray of int
+        Trials that the network learns from.
+    choosing : ndarray of int
+        Trials that stop training and choose the weights.
+    judging : ndarray of int
+        Trials that say whether fine-tuning did better than the head, and what temperature its
+        probabilities need. They had no part in what they judge.
+    """
+
+    training: np.ndarray
+    choosing: np.ndarray
+    judging: np.ndarray
+
+    @property
+    def fitting(self) -> np.ndarray:
+        """Trials that the head may be fitted to where it is judged too."""
+        return np.union1d(self.training, self.choosing)
+
+
 def finetune_readout(
     network: FittedNetwork,
     recording: Recording,
@@ -188,11 +219,13 @@ def finetune_readout(
     scheme: str,
     target: Classes | Signals,
     trial_weights: np.ndarray,
-    rows: tuple[np.ndarray, np.ndarray],
+    split: TrialSplit,
     *,
     strategy: str,
     config: TrainingConfig,
     streams: RandomStreams,
+    ignored: Sequence[str] = (),
+    groups: np.ndarray | None = None,
     on_epoch: Callable[[dict[str, float]], None] = lambda row: None,
 ) -> tuple[FittedNetwork, Readout | None, pd.DataFrame]:
     """Train a copy of a network with a read-out, from the closed-form read-out on.
@@ -211,43 +244,52 @@ def finetune_readout(
         What to read out.
     trial_weights : ndarray, (trials,)
         Weight of each trial.
-    rows : (ndarray of int, ndarray of int)
-        Trials to train on, and trials that stop training and choose the weights.
+    split : TrialSplit
+        What each trial is for.
     strategy : {"gradual", "full"}
         Whether what belongs to the session is trained before the rest, or all at once.
     config : TrainingConfig
         How to train; its epochs are shared among the stages.
     streams : RandomStreams
         Sources of chance.
+    ignored : sequence of str
+        Regions that are never targets of masks.
+    groups : ndarray, (trials,), optional
+        Trials of one group are left out together.
     on_epoch : callable, optional
         Told of each epoch as it is done.
 
     Returns
     -------
     FittedNetwork, Readout or None, DataFrame
-        The trained network and read-out, None where no epoch did better than the closed form, and
-        the history, whose `stage` says what was trained.
+        The trained network and read-out, and the history, whose `stage` says what was trained. The
+        read-out is None unless it did better on the judging trials, by more than a standard error,
+        than a head that was fitted to all other trials.
     """
-    network = replace(network, model=copy.deepcopy(network.model))
-    part = target.take(rows[0])
-    readout = read_scheme(
-        network,
-        replace(recording, counts=recording.counts[rows[0]]),
-        hidden,
-        scheme,
-        part,
-        trial_weights[rows[0]],
-        streams.split,
-    )
+
+    def head(rows: np.ndarray) -> Readout:
+        return read_scheme(
+            network,
+            replace(recording, counts=recording.counts[rows]),
+            hidden,
+            scheme,
+            target.take(rows),
+            trial_weights[rows],
+            None if groups is None else groups[rows],
+        )
+
+    rival, readout = head(split.fitting), head(split.training)
+    untrained, network = network, replace(network, model=copy.deepcopy(network.model))
     model = _Decoding(network.model, readout, per_bin=target.per_bin).to(network.device)
-    training, validation = (
-        _LabelledTrials.of(recording, target, trial_weights, r, network.device) for r in rows
+    training, choosing, judging = (
+        _LabelledTrials.of(recording, target, trial_weights, rows, network.device, ignored)
+        for rows in (split.training, split.choosing, split.judging)
     )
     index = network.index(scheme)
     objective = _Supervised(
         model,
         training,
-        validation,
+        choosing,
         readout,
         (index, network.schemes[index]),
         torch.tensor(hidden, device=network.device),
@@ -262,43 +304,74 @@ def finetune_readout(
     stages = {stage: parts[stage] for stage in DECODER_STAGES[strategy]}
     start = objective.validate()[1]
     history = train_in_stages(model, objective, config, streams, stages, on_epoch=on_epoch)
-    head = pd.DataFrame([{"epoch": 0, "stage": "head", **start}])
-    table = pd.concat([head, history], ignore_index=True)
-    end = objective.validate()[1]
-    if not end["val_loss"] < start["val_loss"]:
+    first = pd.DataFrame([{"epoch": 0, "stage": "head", **start}])
+    table = pd.concat([first, history], ignore_index=True)
+    if not objective.validate()[1]["val_loss"] < start["val_loss"]:
         return network, None, table
-    trained = replace(
+    tuned = replace(
         readout,
         weights=model.weights.detach().double().cpu().numpy(),
         intercept=model.intercept.detach().double().cpu().numpy(),
-        left_out=objective.outputs(validation).double().cpu().numpy(),
-        loss=end["val_loss"],
+        left_out=objective.outputs(judging).double().cpu().numpy(),
     )
-    return network, trained.with_temperature(target.take(rows[1]), trial_weights[rows[1]]), table
+    rows = split.judging
+    truth, weights = target.take(rows), trial_weights[rows]
+    features = read_features(
+        untrained,
+        replace(recording, counts=recording.counts[rows]),
+        hidden,
+        scheme,
+        per_bin=target.per_bin,
+    )
+    losses = tuned.losses(tuned.left_out, truth), rival.losses(rival.predict(features), truth)
+    if not _is_better(*losses, weights):
+        return network, None, table
+    tuned = replace(tuned, loss=float(np.average(losses[0], weights=weights)))
+    return network, tuned.with_temperature(truth, weights), table
 
 
-def split_for_validation(
-    target: Classes | Signals, fraction: float, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Set trials aside for validation, some of every class.
+def _is_better(losses: np.ndarray, others: np.ndarray, weights: np.ndarray) -> bool:
+    """Say whether losses of the same trials are smaller by more than their standard error."""
+    gain = others - losses
+    mean = np.average(gain, weights=weights)
+    error = np.sqrt((weights**2 * (gain - mean) ** 2).sum()) / weights.sum()
+    return bool(mean > error)
+
+
+def split_for_finetuning(
+    target: Classes | Signals, fraction: float, seed: int, groups: np.ndarray | None = None
+) -> TrialSplit:
+    """Set runs of consecutive trials aside, some of every class: half to choose and half to judge.
 
     Raises
     ------
     InvalidInputError
-        If a class has too few trials for both.
+        If a class has too few trials for all three.
     """
     n_trials = len(target.outputs)
-    classes = target.codes if isinstance(target, Classes) else None
-    n_validation = min(max(1, round(fraction * n_trials)), n_trials - 1)
-    if classes is not None:
-        sizes = np.bincount(classes)
-        n_validation = max(n_validation, len(sizes))
-        if sizes.min() < 2 or n_trials - n_validation < len(sizes):
-            raise InvalidInputError(
-                f"a class has {sizes.min()} of {n_trials} trials; expected at least "
-                "two of each class, to train and to validate. Use finetune='head'."
-            )
-    chance = np.random.RandomState(seed % 2**32)
-    return train_test_split(
-        np.arange(n_trials), test_size=n_validation, stratify=classes, random_state=chance
-    )
+    classes = target.codes if isinstance(target, Classes) else np.zeros(n_trials, dtype=int)
+    fewest = int(np.bincount(classes).min())
+    if fewest < 3:
+        what = "there are" if isinstance(target, Signals) else "a class has"
+        raise InvalidInputError(
+            f"{what} {fewest} of {n_trials} trials; expected at least three"
+            f"{'' if isinstance(target, Signals) else ' of each class'}, to train, to choose the "
+            "weights and to judge them. Use finetune='head'."
+        )
+    if groups is not None and len(np.unique(groups)) < 3:
+        raise InvalidInputError(
+            f"groups has {len(np.unique(groups))} groups; expected at least three, to train, to "
+            "choose the weights and to judge them. Use finetune='head'."
+        )
+    chance, share = np.random.default_rng(seed), fraction / 2
+
+    def cut(rows: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:
+        if groups is not None:
+            parts = hold_out_groups(groups[rows], share, chance)
+        else:
+            parts = hold_out_runs(len(rows), share, chance, classes=classes[rows])
+        return rows[parts[0]], rows[parts[1]]
+
+    rest, judging = cut(np.arange(n_trials), share)
+    training, choosing = cut(rest, share / (1 - share))
+    return TrialSplit(training, choosing, judging)

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.metrics import balanced_accuracy_score
-from sklearn.model_selection import check_cv
 
-from .scores import pooled_r2
+from .scores import cut_trials, pooled_r2
 
 __all__ = ["region_importance", "scores_over_time"]
 
@@ -72,6 +71,7 @@ def scores_over_time(
     bins: np.ndarray,
     *,
     cv: Any,
+    groups: Any,
     is_classes: bool,
     per_bin: bool,
 ) -> pd.DataFrame:
@@ -88,12 +88,14 @@ def scores_over_time(
         Bins to score.
     cv : int, splitter or iterable
         As in scikit-learn.
+    groups : array-like, (trials,), optional
+        Group of each trial, for splitters that keep groups together.
     is_classes, per_bin : bool
         Whether these are classes, and whether there is a value in every bin, or one a trial.
     """
     score, rows = _metric(is_classes), []
-    splits = check_cv(cv, y, classifier=is_classes).split(np.empty(len(y)), y)
-    for fold, (training, test) in enumerate(splits):
+    folds = cut_trials(cv, y, groups, is_classes=is_classes)
+    for fold, (training, test) in enumerate(folds):
         answers = decode_bins(training, test)
         for i, column in enumerate(bins):
             if per_bin:

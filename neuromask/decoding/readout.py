@@ -1,4 +1,30 @@
-"""Linear read-outs of behaviour from a trial's features, with every choice made on trials left out."""
+"""Linear read-outs of behaviour from a trial's features, with every choice made on trials left out.
+
+**Metric.** A ridge regression shrinks directions by how little features vary along them, so that the
+units of features decide what it finds. Let x be the features of a row (a trial, or a bin of one) minus
+their mean. They come in blocks b, the trunk's features and each view of the counts, of total variance
+V_b. Blocks are brought to a set size, and turned to the principal axes u_k of the result, along which
+rows have the variances v_k:
+
+    z_b = a_b x_b / sqrt(V_b)
+    s_k = u_k'z / sqrt(v_k + w mean(v))
+
+The ridge is on s. The "whitening" w goes from all directions alike (w = 0) to z as it is (w infinite,
+but for a factor): directions of much more than w times the mean variance are scaled down to about one,
+others stay in proportion. It is chosen, like the strength of the ridge, on trials left out.
+
+**Trials left out** are folds of consecutive trials, and no fold parts a block of one class: where rates
+drift, a trial is told from others of its block, and all choices would trust what later trials do not
+have. Classes weigh in a fold's training trials as they do among all.
+
+**Probabilities.** Outputs o_c of classes are fitted to 1 for a trial's class and -1 for others. Then
+
+    p_c = softmax(t o_c + d_c)
+
+whose temperature t and offsets d are the likeliest on the outputs of trials left out, under the prior
+log t ~ N(USUAL_LOG_FACTOR, LOG_FACTOR_SD²), d_c ~ N(0, OFFSET_SD²). So where a read-out fails on them,
+t is small and probabilities are even.
+"""
 
 from __future__ import annotations
 
@@ -8,28 +34,31 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.optimize import minimize
 from scipy.special import log_softmax
-from sklearn.model_selection import KFold, StratifiedKFold
 
 from .._recordings import Recording
+from .._splits import Folds, blocks_of, consecutive_folds
 from ..nn.fitted import FittedNetwork
 from .features import block_sizes, read_features
-from .ridge import fit_ridge
+from .ridge import chunks, fit_ridge
 from .targets import Classes, Signals
 
 __all__ = ["Readout", "fit_readout", "fit_temperature", "make_folds", "read_scheme"]
 
-Folds = Sequence[tuple[np.ndarray, np.ndarray]]
-
-N_FOLDS = 10
-# Directions in which trials vary more than this many times the average direction are scaled down:
-# what varies most between trials, arousal say, would otherwise drown what a variable depends on. It
-# may also be what a variable depends on, so that there is a choice.
+# With ten folds each fit has nine tenths of the trials, so that the strength that suits it suits all of
+# them. Where classes come in blocks, folds hold two blocks or more, so that most have both of two classes.
+MOST_FOLDS, FEWEST_FOLDS, BLOCKS_A_FOLD = 10, 3, 2
+# Whitenings w to choose from. What varies most between trials, arousal say, would otherwise drown what
+# a variable depends on (1 scales it down), but may also be what it depends on (10 keeps most of it).
 WHITENINGS = (10.0, 1.0)
-# Amplitude of the trunk's features against that of the counts, which have more independent noise.
+# a_b of the trunk's features; that of counts is 1. At a half of the amplitude the many directions of
+# counts, whose noise is independent, are averaged before the few smooth ones of the trunk are trusted.
 LATENT_AMPLITUDE = 0.5
-# What calibration expects before it sees a trial, as with few of them it sees mostly noise: outputs
-# of -1 and 1 are worth two nats, give or take a factor of e, and an offset is small.
+# The prior of temperature and offsets, as few trials left out are mostly noise: outputs of -1 and 1,
+# which are two apart, are worth four nats (t = 2), give or take a factor of e, and offsets tell one class
+# from another by half a nat.
 USUAL_LOG_FACTOR, LOG_FACTOR_SD, OFFSET_SD = 0.7, 1.0, 0.35
+# Axes of less than this share of the largest variance are rounding.
+LEAST_VARIANCE = 1e-10
 
 
 @dataclass(frozen=True)
@@ -61,7 +90,9 @@ class Readout:
 
     def predict(self, features: np.ndarray) -> np.ndarray:
         """Predict outputs (trials, time or 1, outputs)."""
-        return features.astype(np.float64) @ self.weights + self.intercept
+        rows = features.reshape(-1, features.shape[2])
+        found = np.concatenate([rows[c] @ self.weights for c in chunks(np.arange(len(rows)))])
+        return found.reshape(*features.shape[:2], -1) + self.intercept
 
     def with_temperature(self, target: Classes | Signals, trial_weights: np.ndarray) -> Readout:
         """Return it with the temperature and offset that suit the trials left out."""
@@ -70,8 +101,15 @@ class Readout:
         temperature, offset = fit_temperature(self.left_out[:, 0], target.codes, trial_weights)
         return replace(self, temperature=temperature, offset=offset)
 
+    def losses(self, outputs: np.ndarray, target: Classes | Signals) -> np.ndarray:
+        """Return each trial's surprise at its class, or squared error of its signals, (trials,)."""
+        if isinstance(target, Classes):
+            trials = np.arange(len(target.codes))
+            return -self.log_chances(outputs[:, 0])[trials, target.codes]
+        return ((outputs - target.outputs) ** 2).mean((1, 2))
+
     def log_chances(self, outputs: np.ndarray) -> np.ndarray:
-        """Turn outputs (trials, classes) into calibrated log-probabilities."""
+        """Turn outputs (trials, classes) into log-probabilities that hold on trials left out."""
         return log_softmax(self.temperature * outputs + self.offset, axis=1)
 
 
@@ -83,42 +121,42 @@ def fit_readout(
     trial_weights: np.ndarray,
     folds: Folds,
 ) -> Readout:
-    """Fit a ridge regression in a metric that trials themselves suggest.
-
-    The trunk's features and each view of the counts are brought to a set total variance, and
-    directions of very large variance are scaled down, more or less as suits the trials left out.
+    """Fit a ridge regression in the metric of this module, choosing whitening and strength.
 
     Parameters
     ----------
     features : ndarray, (trials, time or 1, features)
-        Of :func:`neuromask.nn.pooling.decoding_features`.
+        Of :func:`neuromask.decoding.features.decoding_features`.
     target : Classes or Signals
-        What to read out; chances of classes are calibrated.
+        What to read out.
     block_sizes : sequence of int
         Features from the trunk, which are in front, and of each view of the counts.
     trial_weights : ndarray, (trials,)
         Weight of each trial.
     folds : sequence of (ndarray of int, ndarray of int)
-        Training and left-out trials.
+        Training and left-out trials; every trial is left out once and trains otherwise.
     """
-    rows = features.reshape(-1, features.shape[2]).astype(np.float64)
-    centred = rows - rows.mean(0)
-    scale, ends = np.empty(rows.shape[1]), np.cumsum(block_sizes)
-    for size, end in zip(block_sizes, ends, strict=True):
-        block = slice(end - size, end)
-        energy = (centred[:, block] ** 2).sum(1).mean()
-        amplitude = LATENT_AMPLITUDE if end == ends[0] else 1.0
-        scale[block] = amplitude / np.sqrt(energy) if energy > 0 else 0.0
-    axes, variances = _principal_axes(centred * scale)
-    axes *= scale[:, None]  # (features, axes)
-    scores = (rows @ axes).reshape(*features.shape[:2], -1)
-    metrics = [1 / np.sqrt(variances + w * variances.mean()) for w in WHITENINGS]
-    fits = [
-        fit_ridge(scores * metric, target.outputs, trial_weights=trial_weights, folds=folds)
-        for metric in metrics
-    ]
-    fit, metric = min(zip(fits, metrics, strict=True), key=lambda found: found[0].loss)
-    readout = Readout(axes @ (metric[:, None] * fit.weights), fit.intercept, fit.loss, fit.left_out)
+    inputs, axes, variances = _principal_axes(features, block_sizes)
+    mean = features.mean((0, 1), dtype=np.float64)
+    is_classes = isinstance(target, Classes)
+    fits = []
+    for whitening in WHITENINGS:
+        metric = 1 / np.sqrt(variances + whitening * variances.mean())
+        on_features = inputs is None
+        fit = fit_ridge(
+            features if on_features else inputs,
+            target.outputs,
+            trial_weights=trial_weights,
+            folds=folds,
+            basis=axes * metric if on_features else np.diag(metric),
+            strata=target.codes if is_classes else None,
+        )
+        if not on_features:
+            weights = axes @ fit.weights
+            fit = replace(fit, weights=weights, intercept=fit.intercept - mean @ weights)
+        fits.append(fit)
+    fit = min(fits, key=lambda found: found.loss)
+    readout = Readout(fit.weights, fit.intercept, fit.loss, fit.left_out)
     return readout.with_temperature(target, trial_weights)
 
 
@@ -129,7 +167,7 @@ def read_scheme(
     scheme: str,
     target: Classes | Signals,
     trial_weights: np.ndarray,
-    seed: int,
+    groups: np.ndarray | None = None,
 ) -> Readout:
     """Fit a read-out under one scheme's prompt.
 
@@ -147,8 +185,8 @@ def read_scheme(
         What to read out.
     trial_weights : ndarray, (trials,)
         Weight of each trial.
-    seed : int
-        Source of the folds; the same gives the same ones.
+    groups : ndarray, (trials,), optional
+        Trials of one group are left out together.
     """
     return fit_readout(
         read_features(network, recording, hidden, scheme, per_bin=target.per_bin),
@@ -157,22 +195,25 @@ def read_scheme(
             network.model.n_features, recording.info.n_neurons, per_bin=target.per_bin
         ),
         trial_weights=trial_weights,
-        folds=make_folds(target, seed),
+        folds=make_folds(target, groups),
     )
 
 
-def make_folds(target: Classes | Signals, seed: int) -> Folds:
-    """Cut trials into at most `N_FOLDS` folds, each with every class where there are enough."""
-    chance = np.random.RandomState(seed % 2**32)
-    if isinstance(target, Classes):
-        fewest = int(np.bincount(target.codes).min())
-        if fewest > 1:
-            n_splits = min(N_FOLDS, fewest)
-            cut = StratifiedKFold(n_splits, shuffle=True, random_state=chance)
-            return list(cut.split(target.codes, target.codes))
-    n_trials = len(target.outputs)
-    cut = KFold(min(N_FOLDS, n_trials), shuffle=True, random_state=chance)
-    return list(cut.split(np.arange(n_trials)))
+def make_folds(target: Classes | Signals, groups: np.ndarray | None = None) -> Folds:
+    """Cut trials into folds of consecutive ones; where classes come in blocks, between these.
+
+    Parameters
+    ----------
+    target : Classes or Signals
+        What is read out.
+    groups : ndarray, (trials,), optional
+        Trials of one group are left out together.
+    """
+    n_folds, classes = MOST_FOLDS, target.codes if isinstance(target, Classes) else None
+    if groups is None and classes is not None and (blocks := blocks_of(classes)) is not None:
+        groups = blocks
+        n_folds = min(max((blocks[-1] + 1) // BLOCKS_A_FOLD, FEWEST_FOLDS), MOST_FOLDS)
+    return consecutive_folds(len(target.outputs), n_folds, classes=classes, groups=groups)
 
 
 def fit_temperature(
@@ -213,20 +254,59 @@ def fit_temperature(
     return float(np.exp(found[0])), found[1:]
 
 
-def _principal_axes(centred: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return principal axes (features, axes) and variances (axes,), without those of no variance.
+def _principal_axes(
+    features: np.ndarray, block_sizes: Sequence[int]
+) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
+    """Find the principal axes of features, each block of them brought to its amplitude.
 
     A ridge's weights lie in the span of the rows, so that nothing is lost where features are many.
+
+    Parameters
+    ----------
+    features : ndarray, (trials, time or 1, features)
+        The features.
+    block_sizes : sequence of int
+        As in :func:`fit_readout`.
+
+    Returns
+    -------
+    ndarray or None, ndarray, ndarray
+        Where features are more than rows, the rows' places on the axes (trials, time, axes), which
+        are then few; axes (features, axes), without those of no variance; variances (axes,).
     """
-    n_rows, n_features = centred.shape
+    n_features = features.shape[2]
+    rows = features.reshape(-1, n_features)
+    n_rows, mean = len(rows), rows.mean(0, dtype=np.float64)
     if n_features > n_rows:
-        values, vectors = np.linalg.eigh(centred @ centred.T)
-        kept = values > max(values[-1] * 1e-10, 1e-300)
-        axes = centred.T @ (vectors[:, kept] / np.sqrt(values[kept]))
+        spread = rows - mean
+        scale = _block_scale(np.einsum("rf,rf->f", spread, spread) / n_rows, block_sizes)
+        spread *= scale
+        values, vectors = np.linalg.eigh(spread @ spread.T)
     else:
-        values, vectors = np.linalg.eigh(centred.T @ centred)
-        kept = values > max(values[-1] * 1e-10, 1e-300)
-        axes = vectors[:, kept]
+        gram = np.zeros((n_features, n_features))
+        for chunk in chunks(rows):
+            spread = chunk - mean
+            gram += spread.T @ spread
+        scale = _block_scale(gram.diagonal() / n_rows, block_sizes)
+        values, vectors = np.linalg.eigh(gram * np.outer(scale, scale))
+    kept = values > max(values[-1] * LEAST_VARIANCE, 1e-300)
     if not kept.any():  # trials do not differ at all
-        return np.zeros((n_features, 1)), np.ones(1)
-    return axes, values[kept] / n_rows
+        return None, np.zeros((n_features, 1)), np.ones(1)
+    values, vectors = values[kept], vectors[:, kept]
+    if n_features > n_rows:
+        inputs = (vectors * np.sqrt(values)).reshape(*features.shape[:2], -1)
+        axes = spread.T @ (vectors / np.sqrt(values))
+    else:
+        inputs, axes = None, vectors
+    return inputs, axes * scale[:, None], values / n_rows
+
+
+def _block_scale(energy: np.ndarray, block_sizes: Sequence[int]) -> np.ndarray:
+    """Return the factor on each feature, from the features' variances."""
+    scale, ends = np.zeros(len(energy)), np.cumsum(block_sizes)
+    for size, end in zip(block_sizes, ends, strict=True):
+        block = slice(end - size, end)
+        amplitude = LATENT_AMPLITUDE if end == ends[0] else 1.0
+        if (total := energy[block].sum()) > 0:
+            scale[block] = amplitude / np.sqrt(total)
+    return scale

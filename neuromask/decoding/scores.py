@@ -12,10 +12,13 @@ from sklearn.base import is_classifier
 from sklearn.metrics import balanced_accuracy_score, make_scorer
 from sklearn.model_selection import check_cv, cross_validate
 
+from .._splits import Folds
 from ..errors import InvalidInputError, public, warn
+from .targets import read_groups
 
 __all__ = [
     "compare_decoders",
+    "cut_trials",
     "default_scoring",
     "pooled_r2",
     "summarise_decoders",
@@ -62,6 +65,7 @@ def compare_decoders(
     y: Any,
     *,
     cv: Any = 5,
+    groups: Any = None,
     scoring: Any = None,
     n_jobs: int | None = None,
 ) -> pd.DataFrame:
@@ -77,6 +81,9 @@ def compare_decoders(
         What to decode.
     cv : int, splitter or iterable, default=5
         As in scikit-learn; an int stratifies classes.
+    groups : array-like, (trials,), optional
+        Group of each trial, for splitters that keep groups together, such as
+        ``GroupKFold(5)``: blocks of a task, or stretches of the session.
     scoring : str or callable, optional
         As in scikit-learn; balanced accuracy or the pooled R² by default.
     n_jobs : int, optional
@@ -95,7 +102,7 @@ def compare_decoders(
             f"classifiers and regressors are mixed ({kinds}); expected one kind."
         )
     is_classes = kinds[next(iter(kinds))]
-    splits = list(check_cv(cv, y, classifier=is_classes).split(np.empty(len(y)), y))
+    splits = cut_trials(cv, y, groups, is_classes=is_classes)
     scoring = default_scoring(is_classes) if scoring is None else scoring
     rows = []
     for name, model in models.items():
@@ -160,6 +167,14 @@ def warn_of_losses(table: pd.DataFrame) -> None:
     if len(better):
         shown = ", ".join(f"{r.model} by {-r.difference:.3f}" for r in better.itertuples())
         warn(f"baselines do better than {table['model'].iloc[0]} on the same folds: {shown}.")
+
+
+def cut_trials(cv: Any, y: Any, groups: Any, *, is_classes: bool) -> Folds:
+    """Return the folds that `cv` means, as in scikit-learn; an int stratifies classes."""
+    if groups is not None:
+        groups = read_groups(groups, n_trials=len(y))
+    splitter = check_cv(cv, y, classifier=is_classes)
+    return list(splitter.split(np.empty(len(y)), y, groups))
 
 
 def default_scoring(classes: bool) -> Any:

@@ -14,7 +14,7 @@ from sklearn.utils.validation import column_or_1d
 from .._checks import is_missing
 from ..errors import InvalidInputError, current_call
 
-__all__ = ["Classes", "Signals", "Units", "read_labels", "read_target"]
+__all__ = ["Classes", "Signals", "Units", "read_groups", "read_labels", "read_target"]
 
 
 @dataclass(frozen=True)
@@ -103,8 +103,21 @@ class Signals:
         return np.ones(len(self.values))
 
 
-def read_target(y: Any, task: str, *, n_trials: int, n_time: int) -> Classes | Signals:
+def read_target(
+    y: Any, task: str, *, n_trials: int, n_time: int, rebin: float | None = None
+) -> Classes | Signals:
     """Check a target.
+
+    Parameters
+    ----------
+    y : array-like
+        What is to be decoded.
+    task : {"classification", "regression"}
+        Whether these are classes or numbers.
+    n_trials, n_time : int
+        Trials and bins, after counts were summed into wider bins.
+    rebin : float, optional
+        Seconds of these wider bins, which a signal must have too.
 
     Raises
     ------
@@ -113,7 +126,7 @@ def read_target(y: Any, task: str, *, n_trials: int, n_time: int) -> Classes | S
         that do not suit the task.
     """
     if task == "regression":
-        return _signals(_as_array(y, n_trials), n_time)
+        return _signals(_as_array(y, n_trials), n_time, rebin)
     values = read_labels(y, n_trials=n_trials)
     labels, codes = np.unique(values, return_inverse=True)
     if len(labels) < 2:
@@ -149,6 +162,23 @@ def read_labels(y: Any, *, n_trials: int, known: np.ndarray | None = None) -> np
             "stratified split, or leave those trials out."
         )
     return values
+
+
+def read_groups(groups: Any, *, n_trials: int) -> np.ndarray:
+    """Check the groups of trials, one a trial; return their numbers, in sorted order."""
+    values = np.asarray(groups)
+    if values.shape != (n_trials,):
+        raise InvalidInputError(
+            f"groups has shape {values.shape} and X has {n_trials} trials; expected ({n_trials},), "
+            "the name of each trial's group."
+        )
+    missing = _missing(groups, values)
+    if missing.any():
+        raise InvalidInputError(
+            f"groups has {int(missing.sum())} missing values, the first at "
+            f"{int(np.flatnonzero(missing)[0])}; expected a group for every trial."
+        )
+    return np.unique(values, return_inverse=True)[1]
 
 
 def _as_array(y: Any, n_trials: int) -> np.ndarray:
@@ -192,7 +222,7 @@ def _missing(y: Any, values: np.ndarray) -> np.ndarray:
     return np.zeros(values.shape, dtype=bool)
 
 
-def _signals(values: np.ndarray, n_time: int) -> Signals:
+def _signals(values: np.ndarray, n_time: int, rebin: float | None) -> Signals:
     if values.dtype.kind == "O":
         with contextlib.suppress(TypeError, ValueError):
             values = values.astype(float)
@@ -205,10 +235,14 @@ def _signals(values: np.ndarray, n_time: int) -> Signals:
         values = column_or_1d(values, warn=True)
     n_trials, *shape = values.shape
     if len(shape) > 2 or (shape and shape[0] != n_time) or 0 in shape:
+        wider, cure = "", "Bin the signal as the spikes are binned"
+        if rebin is not None:
+            wider = f" of {rebin:g} s, into which the pretrainer sums counts"
+            cure = f"Take X and y from X.rebin({rebin:g}), which averages its signals along"
         raise InvalidInputError(
-            f"y has shape {values.shape} and X has {n_time} bins; expected ({n_trials},), "
-            f"({n_trials}, {n_time}) or ({n_trials}, {n_time}, variables). Bin the signal as the "
-            "spikes are binned; decode several numbers a trial one at a time."
+            f"y has shape {values.shape} and X has {n_time} bins{wider}; expected ({n_trials},), "
+            f"({n_trials}, {n_time}) or ({n_trials}, {n_time}, variables). {cure}; "
+            "decode several numbers a trial one at a time."
         )
     values = values.astype(float).reshape(n_trials, shape[0] if shape else 1, -1)
     scale = values.std((0, 1))
