@@ -249,7 +249,8 @@ def split_trials(
 
     ``"auto"`` takes a tenth of sessions of many trials, and nothing of others.
     """
-    training, held_out = [], []
+    training: list[Recording] = []
+    held_out: list[Recording] = []
     for r in recordings:
         n = len(r.counts)
         share = fraction

@@ -482,8 +482,9 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
         Returns
         -------
         DataFrame
-            fold, bin, time (seconds from the start of the trial to the bin's end, NaN where the
-            bin's width is not known) and score: balanced accuracy, or R² over trials.
+            fold, bin, time (seconds from the trial's event, or from its start where X does not say
+            when that is, to the bin's end; NaN where the bin's width is not known) and score:
+            balanced accuracy, or R² over trials.
         """
         given, recording, target = self._read(X, y)
         check_positive_int("step", step)
@@ -514,8 +515,8 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
             is_classes=_decodes_classes(self),
             per_bin=target.per_bin,
         )
-        width = recording.info.bin_width
-        table.insert(2, "time", (table["bin"] + 1) * (np.nan if width is None else width))
+        width, start = recording.info.bin_width, getattr(X, "t_start", None) or 0.0
+        table.insert(2, "time", start + (table["bin"] + 1) * (np.nan if width is None else width))
         return table
 
     def _read(self, X: Any, y: Any) -> tuple[MtMPretrainer, Recording, Classes | Signals]:

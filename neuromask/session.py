@@ -51,6 +51,9 @@ class Session:
         Signals of shape (trials, time) or (trials, time, variables), such as wheel speed.
     bin_width : float, optional
         Width of a bin in seconds; None where it is not known.
+    t_start : float, optional
+        Seconds from the trial's event to the start of the first bin, negative where the trial begins
+        before its event; None where it is not known.
     session_id : str, default="session"
         Name of the session; models know sessions by it.
     subject : str, optional
@@ -83,6 +86,7 @@ class Session:
         trials: pd.DataFrame | Mapping[str, Any] | None = None,
         signals: Mapping[str, Any] | None = None,
         bin_width: float | None = None,
+        t_start: float | None = None,
         session_id: str = "session",
         subject: str | None = None,
         rates: Any = None,
@@ -120,6 +124,11 @@ class Session:
                 f"bin_width={bin_width!r}; expected a positive number of seconds."
             )
         self.bin_width = None if bin_width is None else float(bin_width)
+        if t_start is not None and not np.isfinite(t_start):
+            raise InvalidInputError(
+                f"t_start={t_start!r}; expected seconds from the event to the first bin, or None."
+            )
+        self.t_start = None if t_start is None else float(t_start)
         self.session_id = str(session_id)
         self.subject = None if subject is None else str(subject)
         self.rates = None if rates is None else as_array("rates", rates, dtype=np.float32)
@@ -334,6 +343,7 @@ class Session:
             "trials": self.trials,
             "signals": self.signals,
             "bin_width": self.bin_width,
+            "t_start": self.t_start,
             "session_id": self.session_id,
             "subject": self.subject,
             "rates": self.rates,
@@ -420,6 +430,7 @@ def write_session(session: Session, path: Path, *, made_from: str | None = None)
         "format": "neuromask.Session",
         "version": SESSION_FORMAT,
         "bin_width": session.bin_width,
+        "t_start": session.t_start,
         "session_id": session.session_id,
         "subject": session.subject,
         "report": session.report.to_dict("records"),

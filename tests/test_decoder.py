@@ -1,6 +1,7 @@
 import copy
 import pickle
 import warnings
+from dataclasses import replace
 
 import joblib
 import numpy as np
@@ -11,11 +12,15 @@ from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import RidgeCV
 from sklearn.metrics import log_loss
-from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_score
+from sklearn.model_selection import GridSearchCV, GroupKFold, StratifiedKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import neuromask as nm
+from neuromask._random import random_streams
+from neuromask.decoding.finetuning import _is_better, split_for_finetuning
+from neuromask.decoding.readout import fit_readout, fit_temperature
+from neuromask.decoding.targets import read_target
 from neuromask.errors import InvalidInputError, NeuromaskWarning, UnknownSessionError
 from neuromask.training import loop
 
@@ -230,6 +235,62 @@ def test_fine_tuning_changes_a_copy(pre, session, strategy, task):
     np.testing.assert_array_equal(again.predict(session), fitted.predict(session))
 
 
+def test_no_trial_that_judges_fine_tuning_has_a_part_in_it(pre, session, monkeypatch):
+    """Neither training, nor the choice of the epoch, nor the head that it is compared with."""
+    y = (np.arange(48) % 3 == 0).astype(int)
+    split = split_for_finetuning(read_target(y, "classification", n_trials=48, n_time=20), 0.3, 7)
+    parts = [split.training, split.choosing, split.judging]
+    assert sorted(np.concatenate(parts)) == list(range(48))
+    assert all(set(y[part]) == {0, 1} for part in parts)
+    monkeypatch.setattr("neuromask.decoder.split_for_finetuning", lambda *_: split)
+    changed = session.counts.copy()
+    changed[split.judging] = 1 + np.random.default_rng(1).poisson(3, changed[split.judging].shape)
+    histories = []
+    for counts in (session.counts, changed):
+        trials = nm.Session(counts, session.regions, session_id=session.session_id)
+        fitted = decoder(pre, finetune="full", scheme="neuron", max_epochs=3).fit(trials, y)
+        histories.append(fitted.history_)
+    pd.testing.assert_frame_equal(*histories)
+
+
+def test_fine_tuning_is_kept_where_it_beats_the_head_by_more_than_chance():
+    losses, others, weights = np.array([0.1, 0.3, 0.2]), np.array([0.4, 0.5, 0.6]), np.ones(3)
+    assert _is_better(losses, others, weights)
+    assert not _is_better(others, losses, weights)
+    assert not _is_better(losses, losses, weights)
+    assert not _is_better(np.array([0.1, 0.9]), np.array([0.7, 0.4]), np.ones(2))  # one of two
+    assert _is_better(np.array([0.1, 0.9]), np.array([0.7, 0.4]), np.array([1.0, 0.01]))
+
+
+def test_fine_tuning_that_helps_is_kept_with_the_temperature_of_the_judging_trials():
+    session = nm.simulate(120, n_neurons=15, n_time=20, strength=2.0, random_state=5)
+    pre = nm.MtMPretrainer(**TINY).fit(session)
+    y = session.trials["choice"].to_numpy()
+    target = read_target(y, "classification", n_trials=120, n_time=20)
+    options = {"finetune": "full", "max_epochs": 12, "learning_rate": 1e-3}
+    fitted = decoder(pre, **options, class_weight=None, validation_fraction=0.4).fit(session, y)
+    assert fitted.finetuned_
+    split = split_for_finetuning(target, 0.4, random_streams(0).split)
+    rows, readout = split.judging, fitted.readouts_[fitted.scheme_]
+    outputs = fitted._outputs(fitted._known(session[rows]), fitted._hidden, fitted.scheme_)[:, 0]
+    temperature, offset = fit_temperature(outputs, target.codes[rows], np.ones(len(rows)))
+    assert readout.temperature == pytest.approx(temperature, rel=1e-2)
+    np.testing.assert_allclose(readout.offset, offset, atol=1e-2)
+
+
+def test_fine_tuning_never_hides_a_region_that_is_ignored(session, monkeypatch):
+    drawn = []
+    pre = nm.MtMPretrainer(**TINY, schemes=["intra-region", "inter-region"]).fit(session)
+    scheme = pre.schemes_[1]
+    spied = replace(scheme, mask=lambda *given: drawn.append(scheme.mask(*given)) or drawn[-1])
+    pre.schemes_ = (pre.schemes_[0], spied)
+    fitted = decoder(pre, finetune="full", scheme="inter-region", max_epochs=3)
+    fitted.fit(session, session.trials["choice"])
+    hidden = torch.cat([mask.hidden.flatten(0, 1).any(0)[None] for mask in drawn]).any(0).numpy()
+    assert hidden[session.regions != "root"].all()
+    assert not hidden[session.regions == "root"].any()
+
+
 def test_gradual_trains_the_session_first(pre, session, monkeypatch):
     trained = []
     original = loop.train
@@ -435,6 +496,72 @@ def test_time_resolved_signals_are_scored_bin_by_bin(pre, session):
     assert found.item() == pytest.approx(expected)
     scalar = decoder(pre, task="regression").time_resolved(session, y.mean(1), cv=3, step=10)
     assert scalar["score"].notna().all()
+
+
+def test_times_count_from_the_event(pre, session):
+    moved = session._with(t_start=-0.1)
+    table = decoder(pre).time_resolved(moved, session.trials["choice"], cv=2, step=5)
+    np.testing.assert_allclose(table["time"], -0.1 + (table["bin"] + 1) * 0.02)
+
+
+def test_groups_are_kept_together_wherever_trials_are_left_out(pre, session, monkeypatch):
+    y, groups = session.trials["choice"].to_numpy(), np.repeat(list("abcdef"), 8)
+    options = {"cv": GroupKFold(3), "groups": groups}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NeuromaskWarning)
+        table = decoder(pre).evaluate(session, y, **options)
+    assert {row["n_test"] for row in table.attrs["folds"]} == {16}
+    assert len(decoder(pre).time_resolved(session, y, step=10, **options)) == 3 * 2
+    seen = []
+
+    def spy(*args, folds, **rest):
+        seen.append(folds)
+        return fit_readout(*args, folds=folds, **rest)
+
+    monkeypatch.setattr("neuromask.decoding.readout.fit_readout", spy)
+    fitted = decoder(pre, scheme="neuron").fit(session, y, groups=groups)
+    assert len(fitted.classes_) == 2
+    (folds,) = seen
+    assert len(folds) == 6
+    assert all(not set(groups[a]) & set(groups[b]) for a, b in folds)
+    with pytest.raises(InvalidInputError, match=r"groups has shape \(5,\) and X has 48 trials"):
+        decoder(pre).fit(session, y, groups=groups[:5])
+    with pytest.raises(InvalidInputError, match="groups has one group for all trials"):
+        decoder(pre).fit(session, y, groups=np.zeros(48))
+    with pytest.raises(InvalidInputError, match="groups has 2 missing values, the first at 0"):
+        decoder(pre).fit(session, y, groups=[None, None, *groups[2:]])
+    split = split_for_finetuning(
+        read_target(y, "classification", n_trials=48, n_time=20), 0.4, 0, groups
+    )
+    parts = [set(groups[p]) for p in (split.training, split.choosing, split.judging)]
+    assert sum(map(len, parts)) == len(set.union(*parts)) == 6
+    with pytest.raises(InvalidInputError, match="groups has 2 groups; expected at least three"):
+        decoder(pre, finetune="full").fit(session, y, groups=np.arange(48) // 24)
+
+
+@pytest.mark.parametrize("is_fitted", [True, False])
+def test_a_pretrainer_that_rebins(session, is_fitted):
+    y, pre = session.trials["choice"].to_numpy(), nm.MtMPretrainer(**TINY, rebin=0.04)
+    pre = pre.fit(session) if is_fitted else pre
+    assert decoder(pre).fit(session, y).predict(session).shape == (48,)
+    number = decoder(pre, task="regression").fit(session, y.astype(float))
+    assert number.predict(session).shape == (48,)
+    wide = session.rebin(0.04)
+    signal = decoder(pre, task="regression").fit(session, wide.signals["whisker"])
+    assert signal.predict(session).shape == (48, 10)
+    np.testing.assert_array_equal(signal.predict(session), signal.predict(wide))
+    with pytest.raises(InvalidInputError, match=r"10 bins of 0.04 s.*from X.rebin\(0.04\)"):
+        signal.fit(session, session.signals["whisker"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NeuromaskWarning)
+        table = signal.evaluate(session, wide.signals["whisker"], cv=2)
+    assert table["score"].notna().all()
+    assert len(table) == 3
+    times = decoder(pre).time_resolved(session, y, cv=2, step=5)
+    np.testing.assert_allclose(times["time"], (times["bin"] + 1) * 0.04)
+    assert times["bin"].max() == 5
+    labels = decoder(pre).evaluate(session, y, cv=2, baselines=False)
+    assert labels["model"].tolist() == ["MtM"]
 
 
 def test_evaluate_stands_beside_the_baselines(pre, session):

@@ -3,9 +3,9 @@ import pytest
 from scipy.stats import t as student_t
 from sklearn.base import clone
 from sklearn.dummy import DummyClassifier, DummyRegressor
-from sklearn.linear_model import Ridge
+from sklearn.linear_model import Ridge, RidgeCV
 from sklearn.metrics import r2_score
-from sklearn.model_selection import KFold
+from sklearn.model_selection import GroupKFold, KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
@@ -61,6 +61,22 @@ def test_every_baseline_regresses(per_bin):
         assert pooled_r2(y[80:], answer) > 0.2, name
 
 
+def test_the_strength_for_signals_is_chosen_over_trials():
+    # Each trial has a level of its own that many inputs hold too: a bin that is left out alone is
+    # told from its trial, whatever the strength, where a new trial needs a strong ridge.
+    rng = np.random.default_rng(0)
+    X = np.repeat(rng.normal(size=(30, 1, 60)), 15, axis=1) + 0.01 * rng.normal(size=(30, 15, 60))
+    y = np.repeat(rng.normal(size=(30, 1)), 15, axis=1)
+    baseline = decoding_baselines("regression", per_bin=True)["smoothed counts"].fit(X, y)
+    search = baseline[-1]
+    assert search.best_params_["estimator__ridge__alpha"] >= 1e4
+    for training, test in search.cv.split(X):
+        assert not set(training) & set(test)
+        assert (np.diff(test) == 1).all()  # trials, as runs
+    over_bins = RidgeCV(alphas=search.param_grid["estimator__ridge__alpha"])
+    assert over_bins.fit(X.reshape(-1, 60), y.ravel()).alpha_ < 1e4
+
+
 def test_unknown_tasks_are_refused():
     with pytest.raises(InvalidInputError, match="task='both'"):
         decoding_baselines("both")
@@ -99,6 +115,18 @@ def test_decoders_are_compared_on_the_same_folds(labelled):
     np.testing.assert_allclose(table.loc[table["model"] == "chance", "score"], 0.5)
     accuracy = compare_decoders({"chance": pipe}, X, y, cv=KFold(3), scoring="accuracy")
     np.testing.assert_allclose(accuracy["score"].mean(), 2 / 3)
+
+
+def test_groups_are_never_parted(labelled):
+    X, y = labelled
+    pipe = make_pipeline(FunctionTransformer(_mean), DummyClassifier())
+    groups = np.repeat(["a", "b", "c", "d"], [30, 10, 15, 5])
+    table = compare_decoders({"chance": pipe}, X, y, cv=GroupKFold(4), groups=groups)
+    assert sorted(table["n_test"]) == [5, 10, 15, 30]
+    with pytest.raises(ValueError, match="groups"):
+        compare_decoders({"chance": pipe}, X, y, cv=GroupKFold(4))
+    with pytest.raises(InvalidInputError, match=r"groups has shape \(5,\) and X has 60 trials"):
+        compare_decoders({"chance": pipe}, X, y, cv=GroupKFold(4), groups=groups[:5])
 
 
 def test_summaries_are_of_pairs(labelled):

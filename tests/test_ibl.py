@@ -151,6 +151,7 @@ def test_trials_carry_contrast_with_its_side_block_and_reward(load):
 
 def test_alignment_window_and_bins(load):
     session = load("usual", align="firstMovement", window=(-0.2, 0.8), bin_width=0.05)
+    assert session.t_start == -0.2
     assert session.shape[1] == 20
     assert session.bin_width == 0.05
     assert (session.trials["event_time"] == session.trials["firstMovement_times"]).all()

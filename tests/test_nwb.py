@@ -289,6 +289,7 @@ def test_a_file_without_regions_gives_a_session_without(make):
 
 def test_trials_align_to_the_column_asked_for(steinmetz_like, make):
     session = nm.load_nwb(steinmetz_like, align="go_cue", window=(-0.2, 0.3), bin_width=0.05)
+    assert session.t_start == -0.2
     assert session.shape == (20, 10, 6)
     assert session.trials["event_time"].tolist() == (EVENTS + 0.7).tolist()
     assert nm.load_nwb(make()).trials["event_time"].tolist() == STARTS.tolist()

@@ -110,6 +110,10 @@ def test_rates_are_in_hertz_at_the_centres_of_bins(session):
     line = figure.axes[1].get_lines()[1]
     np.testing.assert_allclose(line.get_xdata()[:2], [0.01, 0.03])
     np.testing.assert_allclose(line.get_ydata(), session.rates[:, :, 2].mean(0) / 0.02)
+    figure = plots.plot_rates(
+        session.counts, session.rates, neurons=[2], bin_width=0.02, t_start=-0.1
+    )
+    np.testing.assert_allclose(figure.axes[1].get_lines()[1].get_xdata()[:2], [-0.09, -0.07])
 
 
 @pytest.mark.parametrize(

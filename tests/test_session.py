@@ -269,3 +269,23 @@ def test_rebin_refuses_what_does_not_fit(width, given, message):
     session = nm.Session(np.ones((2, 7, 3), int), bin_width=given)
     with pytest.raises(InvalidInputError, match=message):
         session.rebin(width)
+
+
+def test_the_time_of_the_first_bin_is_kept(tmp_path):
+    counts = np.ones((6, 10, 4), int)
+    session = nm.Session(counts, list("aabb"), bin_width=0.02, t_start=-0.1)
+    kept = [
+        session[:3],
+        session[[0, 2]],
+        session.select_neurons([0, 3]),
+        session.select_regions("a"),
+        session.rebin(0.1),
+        nm.load_npz(session.save(tmp_path / "session")),
+        pickle.loads(pickle.dumps(session)),
+    ]
+    assert [x.t_start for x in kept] == [-0.1] * 7
+    unknown = nm.Session(counts)
+    assert unknown.t_start is None
+    assert nm.load_npz(unknown.save(tmp_path / "unknown")).t_start is None
+    with pytest.raises(nm.InvalidInputError, match="t_start=nan; expected seconds"):
+        nm.Session(counts, t_start=np.nan)

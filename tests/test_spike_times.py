@@ -89,6 +89,16 @@ def test_a_session_knows_clusters_rates_events_and_regions():
     assert session.report.empty
 
 
+def test_a_session_knows_when_its_event_is():
+    times, clusters = np.arange(0.0, 20, 0.01), np.arange(2000) % 3
+    events, regions = np.arange(2, 18, 2.0), ["a"] * 3
+    for window in ((-0.2, 0.4), (0.1, 0.5)):
+        session = nm.from_spike_times(
+            times, clusters, regions, events, window=window, bin_width=0.02
+        )
+        assert session.t_start == window[0]
+
+
 def test_inputs_are_left_alone():
     times, clusters = spikes()
     trials = pd.DataFrame({"choice": np.ones(len(EVENTS))})

@@ -126,7 +126,11 @@ def _demo_pictures(
             test.counts, rates, true_rates=test.rates, neurons=busiest, bin_width=test.bin_width
         ),
         f"{target}_from_other_regions.png": plots.plot_rates(
-            inside.counts, translated, true_rates=inside.rates, bin_width=inside.bin_width
+            inside.counts,
+            translated,
+            true_rates=inside.rates,
+            bin_width=inside.bin_width,
+            t_start=inside.t_start,
         ),
     }
     for name, figure in figures.items():

@@ -117,6 +117,7 @@ def _own_layout(arrays: dict[str, np.ndarray], header: dict[str, Any], path: Pat
         trials=parts["trials"] or None,
         signals=parts["signals"],
         bin_width=header.get("bin_width"),
+        t_start=header.get("t_start"),
         session_id=header.get("session_id", path.stem),
         subject=header.get("subject"),
         rates=arrays.get("rates"),

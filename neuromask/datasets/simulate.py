@@ -135,6 +135,7 @@ def simulate(
                 },
                 signals={"whisker": whisker},
                 bin_width=bin_width,
+                t_start=0.0,
                 session_id=f"sim-{i}",
                 subject=f"mouse-{i}",
                 rates=rates,

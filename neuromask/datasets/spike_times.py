@@ -138,6 +138,7 @@ def from_spike_times(
         trials=table_of_trials,
         signals=sampled,
         bin_width=bin_width,
+        t_start=float(edges[0]),
         session_id=session_id,
         subject=subject,
         report=report.table(),

@@ -138,20 +138,19 @@ def fit_readout(
     """
     inputs, axes, variances = _principal_axes(features, block_sizes)
     mean = features.mean((0, 1), dtype=np.float64)
-    is_classes = isinstance(target, Classes)
+    strata = target.codes if isinstance(target, Classes) else None
     fits = []
     for whitening in WHITENINGS:
         metric = 1 / np.sqrt(variances + whitening * variances.mean())
-        on_features = inputs is None
         fit = fit_ridge(
-            features if on_features else inputs,
+            features if inputs is None else inputs,
             target.outputs,
             trial_weights=trial_weights,
             folds=folds,
-            basis=axes * metric if on_features else np.diag(metric),
-            strata=target.codes if is_classes else None,
+            basis=axes * metric if inputs is None else np.diag(metric),
+            strata=strata,
         )
-        if not on_features:
+        if inputs is not None:  # from weights of places on the axes to those of features
             weights = axes @ fit.weights
             fit = replace(fit, weights=weights, intercept=fit.intercept - mean @ weights)
         fits.append(fit)

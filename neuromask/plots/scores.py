@@ -162,6 +162,7 @@ def plot_rates(
     neurons: Sequence[int] | np.ndarray | None = None,
     trial: int = 0,
     bin_width: float | None = None,
+    t_start: float | None = None,
 ) -> Figure:
     """Draw observed counts and predicted rates of some neurons.
 
@@ -181,6 +182,8 @@ def plot_rates(
         Trial to show.
     bin_width : float, optional
         Seconds per bin, for axes in seconds and Hz.
+    t_start : float, optional
+        Seconds from the event to the first bin, as ``session.t_start``; 0 by default.
 
     Returns
     -------
@@ -211,7 +214,8 @@ def plot_rates(
             f"neurons={shown.tolist()}; expected numbers from 0 to {n_neurons - 1}."
         )
     width = bin_width or 1
-    time = (np.arange(n_time) + 0.5) * width  # centres of bins
+    start = (t_start or 0.0) if bin_width else 0.0
+    time = start + (np.arange(n_time) + 0.5) * width  # centres of bins
     scale = 1 / width
     figure, axes = plt.subplots(
         2, len(shown), figsize=(3 * len(shown), 4.5), sharex=True, squeeze=False
