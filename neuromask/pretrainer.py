@@ -68,7 +68,7 @@ SHARED_RATE = 0.3
 # What starts from the encoder's inference learns slower than what starts from chance.
 ADAPTING_RATE = {"few": 0.25, "many": 0.35}
 ADAPTING_EPOCHS = {"few": 120, "many": 60}
-# Most of a session's trials in a batch, so that enough are left to infer its start from.
+# Share of a session's trials that a batch of fine-tuning may hold, so that enough are left to infer its start from.
 BATCH_SHARE = 0.2
 
 #: Sizes and training of the published NDT1 models: ``MtMPretrainer(**PAPER_SIZES)``. They want many
@@ -435,7 +435,6 @@ class MtMPretrainer(
         few = min(len(r.counts) for r in recordings) < MANY_TRIALS and encode
         amount = "few" if few else "many"
         recordings, held_out = self._hold_out(recordings, X_val, known, streams)
-        n_trials = min(len(r.counts) for r in recordings)
         new = self._with_sessions(recordings, streams.numpy("init"))
         device = resolve_device(self.device)
         if strategy == "auto":
@@ -449,7 +448,7 @@ class MtMPretrainer(
             max_epochs=max_epochs,
             learning_rate=learning_rate,
             shared_rate=SHARED_RATE,
-            batch_size=min(self.batch_size, max(8, round(BATCH_SHARE * n_trials))),
+            batch_share=BATCH_SHARE,
             validate_start=True,
         )
         new.model_.to(device)

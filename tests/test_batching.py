@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import torch
 from hypothesis import given
@@ -11,19 +13,48 @@ from neuromask.training.batches import (
     mixed_batches,
 )
 
+sizes_of_sessions = st.lists(st.integers(1, 90), min_size=1, max_size=12)
 
-@given(
-    sizes=st.lists(st.integers(1, 40), min_size=1, max_size=6),
-    batch_size=st.integers(1, 33),
-    seed=st.integers(0, 9),
-)
+
+@given(sizes=sizes_of_sessions, batch_size=st.integers(1, 33), seed=st.integers(0, 9))
 def test_every_trial_comes_once_an_epoch(sizes, batch_size, seed):
     trials = [np.arange(n) for n in sizes]
     batches = list(mixed_batches(trials, batch_size, np.random.default_rng(seed)))
     seen = sorted((i, int(t)) for batch in batches for i, rows in batch for t in rows)
     assert seen == [(i, t) for i, n in enumerate(sizes) for t in range(n)]
-    most = batch_size * min(SESSIONS_PER_BATCH, len(sizes))
-    assert max(sum(len(rows) for _, rows in batch) for batch in batches) <= most
+
+
+@given(
+    sizes=sizes_of_sessions,
+    batch_size=st.integers(1, 33),
+    balanced=st.booleans(),
+    share=st.sampled_from([1.0, 0.5, 0.2]),
+    seed=st.integers(0, 9),
+)
+def test_a_batch_holds_no_more_than_batch_size_trials_of_a_session(
+    sizes, batch_size, balanced, share, seed
+):
+    trials = [np.arange(n) for n in sizes]
+    generator = np.random.default_rng(seed)
+    batches = list(mixed_batches(trials, batch_size, generator, share=share, balanced=balanced))
+    n_each = [round(np.mean(sizes))] * len(sizes) if balanced else sizes
+    most = [min(batch_size, max(1, math.floor(share * n))) for n in sizes]
+    taken = np.zeros(len(sizes), int)
+    steps = np.zeros(len(sizes), int)
+    for batch in batches:
+        indices = [i for i, _ in batch]
+        assert len(set(indices)) == len(indices)
+        assert len(indices) <= SESSIONS_PER_BATCH
+        for i, rows in batch:
+            assert 1 <= len(rows) <= most[i]
+            taken[i] += len(rows)
+            steps[i] += 1
+    assert taken.tolist() == n_each
+    assert steps.tolist() == [math.ceil(n / m) for n, m in zip(n_each, most, strict=True)]
+    # Work is spread: there are no more batches than parts ask for, and all are about as full.
+    assert len(batches) == max(steps.max(), math.ceil(steps.sum() / SESSIONS_PER_BATCH))
+    mixed = [len(batch) for batch in batches]
+    assert max(mixed) - min(mixed) <= 1
 
 
 def test_batches_mix_sessions():

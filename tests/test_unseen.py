@@ -8,6 +8,7 @@ import torch
 
 import neuromask as nm
 from neuromask.errors import InvalidInputError, UnknownSessionError
+from neuromask.nn.neuron_statistics import PopulationStatistics
 from neuromask.training import fitting
 from tests.conftest import TINY
 
@@ -175,6 +176,35 @@ def test_a_decoder_reads_a_session_that_was_only_calibrated(many, sessions):
     decoder = nm.MtMDecoder(new, task="classification")
     choice = sessions[3].trials["choice"].to_numpy()
     assert decoder.fit(sessions[3], choice).predict(sessions[3]).shape == (40,)
+
+
+@pytest.mark.filterwarnings("ignore:.*have no\\s+spikes")
+@pytest.mark.parametrize("n_trials", [2, 3, 5, 8, 12, 30])
+@pytest.mark.parametrize("sampling", ["proportional", "balanced"])
+def test_a_start_is_never_inferred_from_more_than_a_fifth_of_the_batchs_own_session(
+    many, sessions, monkeypatch, n_trials, sampling
+):
+    batches = []
+    measure = PopulationStatistics.without
+
+    def without(self, trials):
+        batches.append((len(self.counts), trials.tolist()))
+        return measure(self, trials)
+
+    monkeypatch.setattr(PopulationStatistics, "without", without)
+    pre = copy.copy(many).set_params(validation_fraction=0.0, session_sampling=sampling)
+    other = nm.Session(sessions[0].counts, sessions[0].regions, session_id="other", bin_width=0.02)
+    pre.finetune([sessions[3][:n_trials], other], max_epochs=2)
+    assert {n for n, _ in batches} == {n_trials, 40}
+    for n, trials in batches:
+        assert len(set(trials)) == len(trials) <= max(1, 0.2 * n)
+        assert len(trials) < n
+
+
+@pytest.mark.filterwarnings("ignore:.*have no\\s+spikes")
+def test_a_single_trial_to_train_on_is_refused(many, sessions):
+    with pytest.raises(InvalidInputError, match="'sim-3' has a single trial to train on.*at least"):
+        many.finetune(sessions[3][:2])
 
 
 def test_bad_input_is_refused_before_any_work(many, sessions):

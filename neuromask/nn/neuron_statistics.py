@@ -29,6 +29,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..errors import InvalidInputError
 from .session_weights import LEAST_BASE_RATE, LEAST_SCALE
 from .smoothing import smooth
 
@@ -147,9 +148,18 @@ class PopulationStatistics:
         return self._describe(self.total, self.response, len(self.counts))
 
     def without(self, trials: Tensor) -> NeuronStatistics:
-        """Describe them by all trials but these; by all where none would be left."""
+        """Describe them by all trials but these, each of which is named once.
+
+        Raises
+        ------
+        InvalidInputError
+            If none would be left.
+        """
         if len(trials) >= len(self.counts):
-            return self.whole()
+            raise InvalidInputError(
+                f"{len(trials)} of {len(self.counts)} trials are to be left out; "
+                "expected fewer, so that something is left to describe neurons by."
+            )
         smoothed = self._smooth(self.counts[trials].float())
         total, response = self.total - _products(smoothed), self.response - smoothed.sum(0)
         return self._describe(total, response, len(self.counts) - len(trials))

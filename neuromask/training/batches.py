@@ -118,13 +118,15 @@ def mixed_batches(
     batch_size: int,
     generator: np.random.Generator,
     *,
+    share: float = 1.0,
     balanced: bool = False,
 ) -> Iterator[list[tuple[int, np.ndarray]]]:
     """Cut the trials of all sessions, shuffled, into batches that mix sessions.
 
-    A batch takes up to `batch_size` trials of each of `SESSIONS_PER_BATCH` sessions, so that a
-    session's own weights take as many steps as if it were alone: with fewer trials at a time, and
-    more steps, they overfit before the shared weights have learned.
+    A session is cut into as many parts as if it were alone, and gives a batch one of them at most,
+    so that its own weights take as many steps as if it were alone: with fewer trials at a time, and
+    more steps, they overfit before the shared weights have learned. A batch mixes up to
+    `SESSIONS_PER_BATCH` sessions, and batches mix as many as one another, or one less.
 
     Parameters
     ----------
@@ -134,6 +136,8 @@ def mixed_batches(
         Most trials of a session in a batch.
     generator : numpy.random.Generator
         Source of the order.
+    share : float, default=1
+        Most trials of a session in a batch, as a share of the session's; one trial is always taken.
     balanced : bool, default=False
         Give every session as many trials as they have on average, repeating or leaving out some,
         instead of each trial once.
@@ -143,20 +147,30 @@ def mixed_batches(
     list of (int, ndarray of int)
         Session index and its trials, for each session in the batch.
     """
-    share = round(sum(map(len, trials)) / len(trials))
-    n_mixed = min(SESSIONS_PER_BATCH, len(trials))
-    parts = []
+    n_each = round(sum(map(len, trials)) / len(trials))
+    parts: list[list[tuple[int, np.ndarray]]] = []
     for i, own in enumerate(trials):
         order = generator.permutation(own)
-        while balanced and len(order) < share:
+        while balanced and len(order) < n_each:
             order = np.concatenate([order, generator.permutation(own)])
-        order = order[:share] if balanced else order
+        order = order[:n_each] if balanced else order
         if len(order):
-            parts += [(i, part) for part in np.array_split(order, -(-len(order) // batch_size))]
-    if len(trials) > 1:
-        parts = [parts[i] for i in generator.permutation(len(parts))]
-    for start in range(0, len(parts), n_mixed):
-        batch: dict[int, list[np.ndarray]] = {}
-        for i, part in parts[start : start + n_mixed]:
-            batch.setdefault(i, []).append(part)
-        yield [(i, np.concatenate(batch[i])) for i in sorted(batch)]
+            most = min(batch_size, max(1, int(share * len(own))))
+            cut = np.array_split(order, -(-len(order) // most))
+            parts.append([(i, part) for part in cut])
+    yield from _dealt(parts, generator) if len(trials) > 1 else ([part] for part in parts[0])
+
+
+def _dealt(
+    parts: list[list[tuple[int, np.ndarray]]], generator: np.random.Generator
+) -> list[list[tuple[int, np.ndarray]]]:
+    """Deal the parts of all sessions to batches, none of which gets two of the same session."""
+    n_parts = sum(map(len, parts))
+    # Dealt in turn, a session's parts go to batches that follow one another: none gets two of them,
+    # as there are at least as many batches as parts of any session.
+    n_batches = max(-(-n_parts // SESSIONS_PER_BATCH), max(map(len, parts)))
+    batches: list[list[tuple[int, np.ndarray]]] = [[] for _ in range(n_batches)]
+    shuffled = [part for i in generator.permutation(len(parts)) for part in parts[i]]
+    for k, part in enumerate(shuffled):
+        batches[k % n_batches].append(part)
+    return [sorted(batches[i], key=lambda part: part[0]) for i in generator.permutation(n_batches)]

@@ -35,6 +35,8 @@ class TrainingConfig:
         read-outs.
     batch_size : int
         Most trials of a session in a batch.
+    batch_share : float
+        Most trials of a session in a batch, as a share of all that it trains on.
     max_epochs : int
         Passes over the trials; the schedule spans all of them.
     n_iter_no_change : int
@@ -58,6 +60,7 @@ class TrainingConfig:
     batch_size: int
     max_epochs: int
     n_iter_no_change: int
+    batch_share: float = 1.0
     warmup: float = 0.1
     clip: float = 1.0
     validate_every: int = 5

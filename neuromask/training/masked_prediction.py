@@ -82,7 +82,10 @@ class MaskedPrediction:
         trials = [np.arange(len(session.counts)) for session in self.training]
         if self.starts is not None:
             trials = self.starts.draw(order)
-        return mixed_batches(trials, self.config.batch_size, order, balanced=self.balanced)
+        config = self.config
+        return mixed_batches(
+            trials, config.batch_size, order, share=config.batch_share, balanced=self.balanced
+        )
 
     def loss(self, batch: Sequence[tuple[int, np.ndarray]]) -> Tensor:
         """Mask a batch's trials, predict, score what was hidden and add the prior."""

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from .._recordings import Recording
+from ..errors import InvalidInputError
 from ..nn.neuron_encoder import NeuronEncoder
 from ..nn.neuron_statistics import NeuronStatistics, PopulationStatistics
 from ..nn.session_network import SessionNetwork
@@ -114,6 +115,13 @@ class InferredStarts:
     """
 
     def __init__(self, model: SessionNetwork, sessions: Sequence[SessionTensors]) -> None:
+        for session in sessions:
+            if len(session.counts) < 2:
+                raise InvalidInputError(
+                    f"session {session.session_id!r} has a single trial to train on; expected at "
+                    "least two, as a trial's neurons are inferred from the others. Give more "
+                    "trials, or set validation_fraction=0 to set none aside."
+                )
         self.model = model
         self.sessions = sessions
         self.statistics = [start_session(model, session) for session in sessions]
@@ -129,7 +137,8 @@ class InferredStarts:
     def weights(self, i: int, trials: Tensor, dropout: torch.Generator) -> Weights:
         """Return the weights of a session for some of its trials."""
         with torch.no_grad():
-            inferred = _encoder(self.model)(self.statistics[i].without(trials))
+            # Balanced sampling may draw a trial twice, which is to be left out once.
+            inferred = _encoder(self.model)(self.statistics[i].without(trials.unique()))
         return self.model.stitch(self.sessions[i].session_id).weights(inferred)
 
 
