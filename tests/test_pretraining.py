@@ -1,5 +1,7 @@
 """What pretraining asks of a network: the loss and the prior of read-outs."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -10,9 +12,9 @@ from neuromask._random import random_streams
 from neuromask.nn import session_weights as stitching
 from neuromask.nn.session_weights import READ_OUT_STD
 from neuromask.schemes import SchemeSampler, resolve_schemes
-from neuromask.training.batches import mixed_batches
+from neuromask.training.batches import SessionTensors, mixed_batches
 from neuromask.training.loop import TrainingConfig, train
-from neuromask.training.masked_prediction import MaskedPrediction
+from neuromask.training.masked_prediction import MaskedPrediction, poisson_loss
 
 from .backbones import backbone_of
 
@@ -95,3 +97,58 @@ def test_the_prior_keeps_quiet_neurons_close_and_lets_busy_ones_go(monkeypatch):
 
     free, held = spread(1e6), spread(READ_OUT_STD)
     assert held[0] / free[0] < 0.93 * held[1] / free[1]
+
+
+def silenced(session, n_neurons, n_trials):
+    """Give the session and its training trials, in which some neurons say nothing."""
+    counts = session.counts.copy()
+    counts[:n_trials, :, :n_neurons] = 0
+    counts[n_trials:, :, :n_neurons] += 1
+    whole = nm.Session(counts, session.regions, session_id=session.session_id)
+    return whole[:n_trials], whole[n_trials:]
+
+
+@pytest.mark.filterwarnings("ignore:.*have no\\s+spikes")
+@pytest.mark.parametrize("max_epochs", [1, 30])
+def test_spikes_of_neurons_that_were_silent_in_training_earn_nothing(max_epochs):
+    session = nm.simulate(60, n_neurons=12, n_time=20, mean_rate=10, random_state=0)
+    training, validation = silenced(session, 3, 40)
+    options = {"dim": 16, "n_layers": 1, "max_epochs": max_epochs, "random_state": 0}
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*bits per spike below")
+        pre = nm.MtMPretrainer(**options).fit(training, X_val=validation)
+    assert pre.history_["val_bps"].max() < 0.1
+
+
+@pytest.mark.filterwarnings("ignore:.*have no\\s+spikes")
+def test_a_floor_is_neither_rewarded_nor_punished():
+    """A network that answers with its base rates is worth as much as the mean rates."""
+    session = nm.simulate(60, n_neurons=12, n_time=20, mean_rate=10, random_state=0)
+    training, validation = silenced(session, 3, 40)
+    found = objective([training])
+    found.validation = [
+        SessionTensors.of(validation.counts, np.zeros(12, int), "sim-0", torch.device("cpu"))
+    ]
+    with torch.no_grad():
+        stitch = found.model.stitch("sim-0")
+        stitch.shrinkage.zero_()
+    assert (stitch.mean == 0).sum() == 3
+    assert found.validate()[0] == pytest.approx(0, abs=1e-3)
+
+
+def test_the_loss_is_that_of_a_poisson_distribution():
+    rates, counts = torch.tensor([0.2, 1.5, 4.0]), torch.tensor([0.0, 2.0, 3.0])
+    expected = -torch.distributions.Poisson(rates).log_prob(counts) - torch.lgamma(counts + 1)
+    torch.testing.assert_close(poisson_loss(rates.log(), counts), expected)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device is here")
+def test_the_same_seed_gives_nearly_the_same_model_on_cuda():
+    session = nm.simulate(48, n_neurons=15, n_time=20, random_state=1)
+    options = {"dim": 16, "n_layers": 1, "max_epochs": 3, "precision": "fp32", "device": "cuda"}
+    a, b, other = (
+        nm.MtMPretrainer(**options, random_state=seed).fit(session).predict(session)
+        for seed in (0, 0, 1)
+    )
+    np.testing.assert_allclose(a, b, rtol=1e-2)
+    assert not np.allclose(a, other, rtol=1e-2)

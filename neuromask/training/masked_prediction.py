@@ -13,16 +13,22 @@ from torch import Tensor
 from .._random import RandomStreams
 from ..nn.device import autocast
 from ..nn.session_network import SessionNetwork
+from ..nn.session_weights import LEAST_BASE_RATE
 from ..schemes import SchemeSampler
 from .batches import MaskedTrials, SessionTensors, mask_trials, mixed_batches
 from .loop import TrainingConfig
 from .new_sessions import InferredStarts, PretendedNew
 
-__all__ = ["VALIDATION_TRIALS", "MaskedPrediction"]
+__all__ = ["VALIDATION_TRIALS", "MaskedPrediction", "poisson_loss"]
 
 # Validation repeats its trials under fresh masks until it has about this many masked trials, so
 # that the choice of weights is not a matter of a few masks.
 VALIDATION_TRIALS = 256
+
+
+def poisson_loss(log_rates: Tensor, counts: Tensor) -> Tensor:
+    """Return the negative log-likelihood of counts in nats, but for what depends on counts alone."""
+    return log_rates.exp() - counts * log_rates
 
 
 class MaskedPrediction:
@@ -134,7 +140,10 @@ class MaskedPrediction:
             return None
         totals = _Totals.zeros(len(self.sampler.schemes), self.device)
         for session_id, masked, log_rates in self.predictions(VALIDATION_TRIALS):
-            null = self.model.stitch(session_id).mean.clamp_min(1e-9).log()
+            # The floor of the model's own base rates: a neuron that was silent in training and spikes
+            # now surprises both alike. A lower one would count every such spike as known beforehand,
+            # by the logarithm of the ratio of two floors.
+            null = self.model.stitch(session_id).mean.clamp_min(LEAST_BASE_RATE).log()
             totals.add(masked, log_rates, null)
         bits = totals.bits_per_spike()
         score = float(bits[totals.entries > 0].mean())
@@ -184,11 +193,11 @@ class _Totals:
     def add(self, masked: MaskedTrials, log_rates: Tensor, null_log_rates: Tensor | None) -> None:
         counts, scheme = masked.counts, masked.group.scheme
         target = masked.target.to(counts.dtype)
-        loss = (log_rates.exp() - counts * log_rates) * target
+        loss = poisson_loss(log_rates, counts) * target
         self.loss = self.loss.index_add(0, scheme, loss.sum((1, 2)))
         self.entries = self.entries.index_add(0, scheme, target.sum((1, 2)))
         if null_log_rates is not None:
-            null = (null_log_rates.exp() - counts * null_log_rates) * target
+            null = poisson_loss(null_log_rates, counts) * target
             self.null_loss = self.null_loss.index_add(0, scheme, null.sum((1, 2)))
             self.spikes = self.spikes.index_add(0, scheme, (counts * target).sum((1, 2)))
 
