@@ -13,11 +13,14 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import ParamSpec, TypeVar
 
 __all__ = [
     "CheckpointError",
+    "DivergedError",
     "InvalidInputError",
     "NeuromaskWarning",
     "UnknownSessionError",
@@ -25,6 +28,7 @@ __all__ = [
     "calling",
     "current_call",
     "public",
+    "run_by_a_person",
     "suggest",
     "warn",
 ]
@@ -32,7 +36,20 @@ __all__ = [
 P = ParamSpec("P")
 R = TypeVar("R")
 _PACKAGE = str(Path(__file__).parent)
-_CALL: ContextVar[str] = ContextVar("neuromask_call", default="")
+# Packages that call fits on somebody's behalf, many of them one after the other.
+_CALLERS = ("joblib", "sklearn")
+
+
+@dataclass(frozen=True)
+class _Call:
+    """The public call that is running: its name, and how many public calls lead to this point."""
+
+    name: str = ""
+    depth: int = 0
+
+
+_NO_CALL = _Call()
+_CALL: ContextVar[_Call] = ContextVar("neuromask_call", default=_NO_CALL)
 
 
 class InvalidInputError(ValueError):
@@ -62,6 +79,10 @@ class CheckpointError(InvalidInputError):
     """A model folder that cannot be written or read."""
 
 
+class DivergedError(InvalidInputError):
+    """Training that left no finite weights behind; nothing of it is kept."""
+
+
 class NeuromaskWarning(UserWarning):
     """Something a user should know that does not stop the work."""
 
@@ -69,10 +90,8 @@ class NeuromaskWarning(UserWarning):
 @contextmanager
 def calling(name: str) -> Iterator[None]:
     """Begin errors and warnings with a name, unless an outer call has given its own."""
-    if current_call():
-        yield
-        return
-    token = _CALL.set(name)
+    outer = _CALL.get()
+    token = _CALL.set(_Call(outer.name or name, outer.depth + 1))
     try:
         yield
     finally:
@@ -82,7 +101,8 @@ def calling(name: str) -> Iterator[None]:
 @contextmanager
 def about(what: str) -> Iterator[None]:
     """Say in errors and warnings which argument they are about, beside the name of the call."""
-    token = _CALL.set(f"{current_call()} ({what})")
+    call = _CALL.get()
+    token = _CALL.set(_Call(f"{call.name} ({what})", call.depth))
     try:
         yield
     finally:
@@ -91,7 +111,23 @@ def about(what: str) -> Iterator[None]:
 
 def current_call() -> str:
     """Return the name of the public call that is running, or an empty string."""
-    return _CALL.get()
+    return _CALL.get().name
+
+
+def run_by_a_person() -> bool:
+    """Say whether the running public call is the one that a user made, and waits for.
+
+    It is not where another public call made it, as `compare` makes fits, or where scikit-learn or
+    joblib did: these go on with the next fit as soon as one returns.
+    """
+    if _CALL.get().depth != 1:
+        return False
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if frame.f_globals.get("__name__", "").partition(".")[0] in _CALLERS:
+            return False
+        frame = frame.f_back
+    return True
 
 
 def public(function: Callable[P, R]) -> Callable[P, R]:

@@ -305,7 +305,7 @@ def finetune_readout(
     start = objective.validate()[1]
     history = train_in_stages(model, objective, config, streams, stages, on_epoch=on_epoch)
     first = pd.DataFrame([{"epoch": 0, "stage": "head", **start}])
-    table = pd.concat([first, history], ignore_index=True)
+    table = pd.concat([first, history] if len(history) else [first], ignore_index=True)
     if not objective.validate()[1]["val_loss"] < start["val_loss"]:
         return network, None, table
     tuned = replace(

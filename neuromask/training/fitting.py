@@ -10,6 +10,7 @@ import torch
 
 from .._random import RandomStreams
 from .._recordings import Recording, region_codes
+from ..errors import warn
 from ..nn.session_network import SessionNetwork
 from ..schemes import Scheme, SchemeSampler
 from .batches import SessionTensors
@@ -20,6 +21,10 @@ from .parameters import stages_of
 from .shrinkage import shrink
 
 __all__ = ["Masking", "fit_network", "session_tensors"]
+
+# Bits per spike of validation trials under the mean rates' beyond chance and short fits: a few tiny
+# ones end at minus some hundredths, rates that are too high end at minus several bits.
+FAR_BELOW_THE_MEAN = -0.2
 
 
 @dataclass(frozen=True)
@@ -120,4 +125,12 @@ def fit_network(
         with dropping_less(model):
             history = train_in_stages(model, objective, config, streams, stages, on_epoch=on_epoch)
     shrink(model, objective)
+    found = objective.validate()
+    if found is not None and found[0] < FAR_BELOW_THE_MEAN:
+        warn(
+            f"predictions of the validation trials are {-found[0]:.2g} bits per spike below those of "
+            f"the mean rates. Lower learning_rate, which was {config.learning_rate:g}; check that "
+            "training and validation trials are of the same neurons and state."
+        )
+    history.attrs.pop("stopped", None)
     return history

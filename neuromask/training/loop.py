@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from .._random import RandomStreams
-from ..errors import warn
+from ..errors import DivergedError, run_by_a_person, warn
 from .parameters import parameter_groups
 
 __all__ = [
@@ -22,6 +22,9 @@ __all__ = [
     "train",
     "train_in_stages",
 ]
+
+# Epochs in a row in which most steps are skipped, after which training is taken to have diverged.
+PATIENCE = 3
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,9 @@ def train(
 ) -> pd.DataFrame:
     """Train a network in place and leave it with its best weights.
 
+    A step whose loss or gradient is not finite is skipped: weights and the optimiser's state stay as
+    they are. Training ends where that happens again and again.
+
     Parameters
     ----------
     model : nn.Module
@@ -116,46 +122,71 @@ def train(
     Returns
     -------
     DataFrame
-        One row an epoch: epoch, step, learning_rate, train_loss, and what the objective adds where
-        it validated.
+        One row an epoch: epoch, step, learning_rate, train_loss, what the objective adds where it
+        validated, and skipped_steps. ``attrs["stopped"]`` says whether nothing may follow, as
+        training was interrupted or diverged.
+
+    Raises
+    ------
+    DivergedError
+        If training diverged before any weights were validated.
+    KeyboardInterrupt
+        If it was interrupted, and not by a person who waits for this very fit.
+
+    Warns
+    -----
+    NeuromaskWarning
+        If a person interrupted it, or if it diverged. The best weights so far are kept.
     """
     order = streams.numpy("batches")
     optimizer = torch.optim.AdamW(
         parameter_groups(model, weight_decay=config.weight_decay, shared_rate=config.shared_rate),
         fused=True,
     )
-    history, best, step = [], _Best(), 0
+    history, best = _History(), _Best()
+    interrupted = False
     if config.validate_start and (found := objective.validate()) is not None:
         best.offer(found[0], 0, model)
     try:
         for epoch in range(1, config.max_epochs + 1):
-            total: Tensor | float = 0.0
-            n_batches = 0
             batches = list(objective.batches(order))
-            for batch in batches:
-                done = (epoch - 1) * len(batches) + n_batches
+            tally = _Tally()
+            for i, batch in enumerate(batches):
+                done = (epoch - 1) * len(batches) + i
                 rate = config.rate(done, len(batches) * config.max_epochs)
                 for group in optimizer.param_groups:
                     group["lr"] = rate * group["scale"]
-                total += _step(model, optimizer, objective.loss(batch), config.clip)
-                n_batches += 1
-                step += 1
-            row = {"epoch": epoch, "step": step, "learning_rate": rate}
-            row["train_loss"] = float(total) / n_batches
+                tally.add(*_step(model, optimizer, objective.loss(batch), config.clip))
+            row = history.add(epoch, rate, tally)
             if epoch % config.validate_every == 0 or epoch == config.max_epochs:
                 found = objective.validate()
                 if found is not None:
                     row |= found[1]
-                    best.offer(found[0], epoch, model)
-            history.append(row)
+                    if not history.took_no_step:
+                        best.offer(found[0], epoch, model)
             on_epoch(row)
+            if history.failing >= PATIENCE:
+                break
             if best.state and epoch - best.epoch >= config.n_iter_no_change:
                 break
     except KeyboardInterrupt:
-        kept = f"the best weights, of epoch {best.epoch}," if best.state else "the last weights"
-        warn(f"Training was interrupted after {len(history)} epochs; {kept} are kept.")
+        if not run_by_a_person():
+            raise
+        interrupted = True
+        warn(f"Training was interrupted after {len(history.rows)} epochs; {best.kept} are kept.")
+    diverged = history.failed(model)
+    if diverged:
+        cure = (
+            f"Lower learning_rate (it was {config.learning_rate:g}) or weight_decay "
+            f"({config.weight_decay:g})"
+        )
+        if not best.state:  # the last weights are those that the loss is not finite with
+            raise DivergedError(f"training diverged: {diverged}. Nothing is kept. {cure}.")
+        warn(f"Training diverged: {diverged}; {best.kept} are kept. {cure}.")
     best.restore(model)
-    return pd.DataFrame(history)
+    table = history.table()
+    table.attrs["stopped"] = interrupted or bool(diverged)
+    return table
 
 
 def train_in_stages(
@@ -192,34 +223,111 @@ def train_in_stages(
             on_epoch(row | {"epoch": row["epoch"] + done})
 
         history = train(model, objective, config, streams, on_epoch=tell)
+        stopped = history.attrs.pop("stopped", False)
         tables.append(history.assign(stage=stage, epoch=history["epoch"] + done))
         done += len(history)
+        if stopped:
+            break
     model.requires_grad_(True)
-    return pd.concat(tables, ignore_index=True)
+    # An interrupted epoch has no row; a stage without a row says nothing.
+    return pd.concat([t for t in tables if len(t)] or tables, ignore_index=True)
+
+
+@dataclass
+class _Tally:
+    """Losses of the steps of an epoch, and how many of them were skipped, still on the device."""
+
+    loss: Tensor | float = 0.0
+    skipped: Tensor | int = 0
+    n_steps: int = 0
+
+    def add(self, loss: Tensor, skipped: Tensor) -> None:
+        self.loss = self.loss + loss.where(~skipped, 0.0)
+        self.skipped = self.skipped + skipped.int()
+        self.n_steps += 1
+
+
+@dataclass
+class _History:
+    """Rows of the epochs so far, and how often steps were skipped."""
+
+    rows: list[dict[str, float]] = field(default_factory=list)
+    n_steps: int = 0
+    n_skipped: int = 0
+    failing: int = 0  # epochs in a row in which most steps were skipped
+
+    def add(self, epoch: int, rate: float, tally: _Tally) -> dict[str, float]:
+        """Add an epoch's row and return it."""
+        skipped = int(tally.skipped)
+        taken = tally.n_steps - skipped
+        self.n_steps += tally.n_steps
+        self.n_skipped += skipped
+        self.failing = self.failing + 1 if skipped > taken else 0
+        row = {"epoch": epoch, "step": self.n_steps, "learning_rate": rate}
+        row["train_loss"] = float(tally.loss) / taken if taken else math.nan
+        row["skipped_steps"] = skipped
+        self.rows.append(row)
+        return row
+
+    @property
+    def took_no_step(self) -> bool:
+        return 0 < self.n_steps == self.n_skipped
+
+    def failed(self, model: nn.Module) -> str:
+        """Say in what training failed, or nothing where it did not."""
+        if self.failing >= PATIENCE or self.took_no_step:
+            return (
+                f"the loss or its gradient was not finite in {self.n_skipped} of "
+                f"{self.n_steps} steps"
+            )
+        return "" if _is_finite(model) else "weights grew beyond all bounds"
+
+    def table(self) -> pd.DataFrame:
+        """Table the epochs, with what an objective added before the skipped steps."""
+        columns = ["epoch", "step", "learning_rate", "train_loss", "skipped_steps"]
+        table = pd.DataFrame(self.rows) if self.rows else pd.DataFrame(columns=columns)
+        return table.assign(skipped_steps=table.pop("skipped_steps"))
 
 
 @dataclass
 class _Best:
-    """The weights with the best validation score so far."""
+    """The finite weights with the best validation score so far."""
 
     score: float = -math.inf
     epoch: int = 0
     state: dict[str, Tensor] = field(default_factory=dict)
 
     def offer(self, score: float, epoch: int, model: nn.Module) -> None:
-        if score > self.score:
+        if score > self.score and _is_finite(model):
             self.score, self.epoch = score, epoch
             self.state = {name: value.clone() for name, value in model.state_dict().items()}
+
+    @property
+    def kept(self) -> str:
+        """Say in words which weights `restore` leaves."""
+        return f"the best weights, of epoch {self.epoch}," if self.state else "the last weights"
 
     def restore(self, model: nn.Module) -> None:
         if self.state:
             model.load_state_dict(self.state)
 
 
-def _step(model: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor, clip: float) -> Tensor:
-    """Take one optimiser step and return its loss, still on the device."""
+def _is_finite(model: nn.Module) -> bool:
+    """Say whether all weights are finite, with one look at the device."""
+    return bool(torch.stack([p.isfinite().all() for p in model.parameters()]).all())
+
+
+def _step(
+    model: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor, clip: float
+) -> tuple[Tensor, Tensor]:
+    """Take one optimiser step; return its loss and whether it was skipped, still on the device."""
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
-    nn.utils.clip_grad_norm_(model.parameters(), clip)
+    norm = nn.utils.clip_grad_norm_(model.parameters(), clip)
+    loss = loss.detach()
+    skipped = ~(loss.isfinite() & norm.isfinite())
+    # What torch's gradient scaler tells fused optimisers: where this is 1 they change neither weights
+    # nor their own state, and nobody waits for the device to know.
+    optimizer.found_inf = skipped.float()  # type: ignore[attr-defined]
     optimizer.step()
-    return loss.detach()
+    return loss, skipped
