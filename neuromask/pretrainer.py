@@ -35,7 +35,7 @@ from ._recordings import (
     table_exclusions,
 )
 from ._splits import VALIDATIONS
-from .errors import CheckpointError, InvalidInputError, about, public
+from .errors import CheckpointError, InvalidInputError, about, public, warn
 from .evaluation import PredictRates, evaluate, predict_hidden, summarise, task_scheme
 from .nn.backbones import find_backbone
 from .nn.device import resolve_device, resolve_precision
@@ -63,6 +63,8 @@ POOLINGS = ("mean", "none")
 POSITIONS = ("learned", "rope")
 SAMPLINGS = ("proportional", "balanced")
 PRECISIONS = ("auto", "bf16", "fp32")
+# Parameters that shape the weights, beside schemes and encode_neurons, which fitted models tell.
+ARCHITECTURE = ("backbone", "dim", "n_layers", "n_heads", "dropout", "positions", "prompted")
 # What a session shares with others was learned from many: it moves slower than what is its own.
 SHARED_RATE = 0.3
 # What starts from the encoder's inference learns slower than what starts from chance.
@@ -156,10 +158,18 @@ class MtMPretrainer(
     precision : {"auto", "bf16", "fp32"}, default="auto"
         Arithmetic of the network; auto takes bf16 where the hardware multiplies it fast.
     warm_start : bool, default=False
-        Go on from the weights of the last fit, if the sessions are the same.
+        Go on from the weights of the last fit, if the sessions and their neurons are the same; other
+        sessions start anew, with a warning. What the weights were made for (`backbone`, sizes,
+        `dropout`, `positions`, `prompted`, `schemes`, `encode_neurons`, the longest trial) must be as
+        it was. Each fit runs a whole schedule of its own: the learning rate rises and falls again
+        over `max_epochs`, the optimiser forgets, and only weights of this fit are candidates for the
+        best ones. `history_` goes on, its epochs and steps counted through.
     random_state : int, numpy generator or None, default=None
-        Owns initial weights, masks, batches and dropout. The same int on the same device gives the
-        same model.
+        Owns initial weights, masks, batches and dropout. The same int gives the same model bit by bit
+        on the same CPU with the same number of threads. On CUDA it gives the same masks and batches,
+        but some sums (of losses, of prompts' gradients, in attention) add up in an order that varies,
+        so that two fits agree to rounding at first and drift apart over many epochs;
+        ``torch.use_deterministic_algorithms(True)`` asks torch for fixed orders where it has them.
     verbose : int, default=0
         1 shows progress.
 
@@ -190,6 +200,9 @@ class MtMPretrainer(
     >>> pre.predict(session).shape
     (40, 20, 12)
     """
+
+    model_: SessionNetwork
+    history_: pd.DataFrame
 
     def __init__(
         self,
@@ -296,6 +309,11 @@ class MtMPretrainer(
         InvalidInputError
             If the counts are not counts, regions do not fit, or a parameter is out of range. Raised
             before any work; a model fitted before is kept.
+        DivergedError
+            If training diverged before any weights were validated; a model fitted before is kept.
+        KeyboardInterrupt
+            If it was interrupted where something else made this call: scikit-learn, `compare`, the
+            command line. A person's own call returns with the best weights so far, and warns.
         """
         schemes = check_parameters(self)
         recordings = read_new(X, y, regions, self.regions, rebin=self.rebin)
@@ -305,7 +323,11 @@ class MtMPretrainer(
         streams = random_streams(self.random_state)
         recordings, held_out = self._hold_out(recordings, X_val, known, streams)
         excluded = table_exclusions(known, schemes, self.ignore_regions)
-        model = self._initial_model(recordings, schemes, streams.torch("init")).to(device)
+        goes_on = self.warm_start and hasattr(self, "model_") and self._goes_on(recordings, schemes)
+        if goes_on:
+            model = copy.deepcopy(self.model_).to(device)
+        else:
+            model = self._new_model(recordings, schemes, streams.torch("init")).to(device)
         with fit_progress(self.verbose, self.max_epochs) as on_epoch:
             history = fit_network(
                 model,
@@ -317,8 +339,9 @@ class MtMPretrainer(
                 on_epoch=on_epoch,
             )
         self.model_ = model
-        self.history_ = history
+        self.history_ = _continued(self.history_, history) if goes_on else history
         self.schemes_ = schemes
+        self._architecture = self._asked_architecture()
         self.excluded_ = excluded
         return self._know(known)
 
@@ -421,6 +444,8 @@ class MtMPretrainer(
         ------
         InvalidInputError
             If the sessions do not fit the model, or a parameter is out of range.
+        DivergedError, KeyboardInterrupt
+            As in `fit`.
         """
         check_is_fitted(self)
         check_choice("strategy", strategy, ("auto", *ADAPTATION_STAGES))
@@ -738,19 +763,49 @@ class MtMPretrainer(
         }
         return write_folder(folder, self.model_.state_dict(), description, overwrite=overwrite)
 
-    def _initial_model(
+    def _asked_architecture(self) -> dict[str, Any]:
+        """Return the parameters that shape the weights."""
+        return {name: getattr(self, name) for name in ARCHITECTURE}
+
+    def _goes_on(self, recordings: Sequence[Recording], schemes: Sequence[Scheme]) -> bool:
+        """Say whether the last fit's weights are of these sessions, and refuse what does not fit them."""
+        fitted = {name: info.n_neurons for name, info in self.sessions_.items()}
+        if fitted != {r.info.session_id: r.info.n_neurons for r in recordings}:
+            warn(
+                "warm_start=True, but the sessions or their neurons are not those of the last fit, so "
+                "that training starts anew. Set warm_start=False where that is meant."
+            )
+            return False
+        before, asked = dict(self._architecture), self._asked_architecture()
+        before["schemes"] = [scheme.name for scheme in self.schemes_]
+        asked["schemes"] = [scheme.name for scheme in schemes]
+        before["encode_neurons"] = self.model_.encoder is not None
+        is_open = self.encode_neurons == "auto"
+        asked["encode_neurons"] = before["encode_neurons"] if is_open else self.encode_neurons
+        changed = [name for name in asked if asked[name] != before[name]]
+        if changed:
+            raise InvalidInputError(
+                "warm_start=True goes on from weights of "
+                f"{', '.join(f'{name}={before[name]!r}' for name in changed)}; "
+                f"{', '.join(f'{name}={asked[name]!r}' for name in changed)} was given. "
+                "Set these as they were, or warm_start=False to start anew."
+            )
+        longest = max(r.info.n_time for r in recordings)
+        if longest > self.model_.n_time:
+            raise InvalidInputError(
+                f"X has trials of {longest} bins and warm_start=True goes on from a model of up to "
+                f"{self.model_.n_time}. Cut trials to that length, or set warm_start=False to start "
+                "anew."
+            )
+        return True
+
+    def _new_model(
         self,
         recordings: Sequence[Recording],
         schemes: Sequence[Scheme],
         generator: torch.Generator,
     ) -> SessionNetwork:
-        """Take up the last fit's weights if asked to and if they fit, or start anew."""
-        if self.warm_start and hasattr(self, "model_"):
-            fitted = {name: info.n_neurons for name, info in self.sessions_.items()}
-            asked = {r.info.session_id: r.info.n_neurons for r in recordings}
-            names = [[s.name for s in some] for some in (schemes, self.schemes_)]
-            if fitted == asked and names[0] == names[1]:
-                return copy.deepcopy(self.model_)
+        """Make a backbone for these sessions."""
         statistics = [
             SessionStatistics.of(r.counts, r.info.session_id, r.info.regions) for r in recordings
         ]
@@ -982,9 +1037,19 @@ def _rebuild(tensors: dict[str, torch.Tensor], description: dict[str, Any]) -> M
         region_names=description.get("region_names", ()),
     )
     pre.model_.load_state_dict(tensors)
+    pre._architecture = pre._asked_architecture()
     pre.history_ = read_plain_table(description["history"])
     pre.excluded_ = read_plain_table(description["excluded"])
     return pre._know({i.session_id: i for i in infos})
+
+
+def _continued(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
+    """Put a history behind an earlier one, its epochs and steps counted through."""
+    if not (len(before) and len(after)):
+        return after if len(after) else before
+    last = before[["epoch", "step"]].iloc[-1]
+    later = after.assign(epoch=after["epoch"] + last["epoch"], step=after["step"] + last["step"])
+    return pd.concat([before, later], ignore_index=True)
 
 
 def _named_schemes(schemes: str | Scheme | Sequence[str | Scheme]) -> Any:

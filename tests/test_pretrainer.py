@@ -15,7 +15,6 @@ from neuromask import schemes
 from neuromask._recordings import read_new, split_trials
 from neuromask.errors import InvalidInputError, NeuromaskWarning, UnknownSessionError
 from neuromask.masks import neuron_mask
-from neuromask.training import loop
 
 from .conftest import TINY
 
@@ -175,30 +174,60 @@ def test_trials_are_set_aside_of_sessions_that_have_many():
 def test_warm_start_goes_on(session):
     pre = nm.MtMPretrainer(**TINY, warm_start=True).fit(session)
     before = {k: v.clone() for k, v in weights(pre).items()}
-    first = pre.history_["train_loss"].iloc[0]
-    pre.set_params(learning_rate=1e-9).fit(session)
+    first = pre.history_
+    pre.set_params(learning_rate=1e-9, max_epochs=2).fit(session)
     torch.testing.assert_close(weights(pre), before, atol=1e-6, rtol=1e-4)
-    assert pre.history_["train_loss"].iloc[0] != first
+    assert pre.history_["epoch"].tolist() == [1, 2, 3, 4, 5]
+    assert pre.history_["step"].tolist() == [2, 4, 6, 8, 10]
+    assert pre.history_["train_loss"][:3].tolist() == first["train_loss"].tolist()
+    assert (pre.history_["learning_rate"] <= 1e-9).tolist() == [False] * 3 + [True] * 2
 
 
-def test_early_stop_and_interruption(session, monkeypatch):
-    stopped = nm.MtMPretrainer(
-        **TINY | {"max_epochs": 60, "n_iter_no_change": 5, "learning_rate": 1e-9}
-    ).fit(session)
-    assert len(stopped.history_) < 60
-    calls = []
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"dim": 32}, "dim=16; dim=32 was given"),
+        ({"n_layers": 2, "n_heads": 4}, "n_layers=1, n_heads=2; n_layers=2, n_heads=4 was given"),
+        ({"dropout": 0.1}, "dropout=0.3; dropout=0.1"),
+        ({"backbone": "ndt2"}, "backbone='ndt1'; backbone='ndt2'"),
+        ({"positions": "rope"}, "positions='learned'; positions='rope'"),
+        ({"prompted": False}, "prompted=True; prompted=False"),
+        ({"schemes": ("neuron",)}, r"schemes=\['neuron', .*\]; schemes=\['neuron'\] was given"),
+        ({"encode_neurons": True}, "encode_neurons=False; encode_neurons=True"),
+    ],
+)
+def test_warm_start_refuses_what_its_weights_were_not_made_for(session, tmp_path, changed, message):
+    pre = nm.MtMPretrainer(**TINY, warm_start=True).fit(session)
+    before = pre.predict(session)
+    for again in (pre, nm.load(pre.save(tmp_path / "model"))):
+        with pytest.raises(InvalidInputError, match=f"{message}.*or warm_start=False"):
+            again.set_params(**changed).fit(session)
+        np.testing.assert_array_equal(again.predict(session), before)
+    anew = pre.set_params(warm_start=False).fit(session)
+    assert len(anew.history_) == 3
 
-    def step(*args, **kwargs):
-        calls.append(1)
-        if len(calls) > 4:
-            raise KeyboardInterrupt
-        return real(*args, **kwargs)
 
-    real = loop._step
-    monkeypatch.setattr(loop, "_step", step)
-    with pytest.warns(NeuromaskWarning, match="interrupted after 2 epochs; the last weights"):
-        pre = nm.MtMPretrainer(**TINY).fit(session)
-    assert pre.predict(session).shape == session.shape
+def test_warm_start_of_other_trials_and_sessions(session):
+    pre = nm.MtMPretrainer(**TINY, warm_start=True).fit(session)
+    longer = nm.Session(
+        np.concatenate([session.counts, session.counts[:, :10]], 1),
+        session.regions,
+        session_id="sim-0",
+    )
+    with pytest.raises(InvalidInputError, match="trials of 30 bins.*up to 20. Cut"):
+        pre.fit(longer)
+    fewer = session.select_neurons(slice(0, 10))
+    with pytest.warns(NeuromaskWarning, match="not those of the last fit.*starts anew"):
+        pre.set_params(dim=32).fit(fewer)
+    assert pre.n_features_in_ == 10
+    assert len(pre.history_) == 3
+
+
+def test_training_stops_where_nothing_gets_better(session):
+    options = TINY | {"max_epochs": 60, "n_iter_no_change": 5, "learning_rate": 1e-9}
+    stopped = nm.MtMPretrainer(**options).fit(session)
+    best = stopped.history_.loc[stopped.history_["val_bps"].idxmax(), "epoch"]
+    assert len(stopped.history_) == best + 5 < 60
 
 
 @pytest.mark.parametrize("per_batch", [False, True])
