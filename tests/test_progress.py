@@ -70,7 +70,7 @@ def test_a_fit_is_one_line_of_eighty_columns_with_loss_and_bits(terminal):
     lines = terminal.lines()
     assert max(map(len, lines)) <= 80
     assert lines[-1].startswith("epoch 200/200")
-    assert lines[-1].endswith("loss 0.1235, 0.215 bits")
+    assert lines[-1].endswith("loss 0.1235, 0.215 bits/spike")
 
 
 def test_a_log_file_gets_a_line_now_and_then(capsys):
@@ -79,7 +79,7 @@ def test_a_log_file_gets_a_line_now_and_then(capsys):
     assert 10 <= len(lines) <= 12
     assert all(line.endswith("\n") and len(line) <= 80 for line in lines)
     assert [line.split(",")[0] for line in lines[:2]] == ["epoch 1/200", "epoch 20/200"]
-    assert lines[-1].startswith("epoch 200/200, loss 0.1235, 0.215 bits, 0:00:0")
+    assert lines[-1].startswith("epoch 200/200, loss 0.1235, 0.215 bits/spike, 0:00:0")
 
 
 def test_the_last_line_of_a_log_is_where_work_ended(capsys):

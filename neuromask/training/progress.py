@@ -69,8 +69,8 @@ def fit_progress(verbose: int, max_epochs: int) -> Iterator[Callable[[dict[str, 
         def on_epoch(row: dict[str, float]) -> None:
             nonlocal score
             if not math.isnan(bits := row.get("val_bps", math.nan)):
-                score = f", {bits:.3f} bits"
-            show(row["epoch"], max_epochs, f"loss {row['train_loss']:.4g}{score}")
+                score = f", {bits:.3f} bits/spike"
+            show(row["epoch"], max_epochs, f"loss {row['train_loss']:.4f}{score}")
 
         yield on_epoch
 
