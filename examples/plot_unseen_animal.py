@@ -1,6 +1,6 @@
 """
-An unseen animal
-================
+A new animal
+============
 
 Pretrain on four animals and serve a fifth: from statistics of its trials alone, fine-tuned, and from
 scratch for comparison, with 30 and 120 of its trials.

@@ -117,7 +117,7 @@ class MtMPretrainer(
         Whether an epoch takes each training trial once, or as many trials of every session. Trials
         that calibrate a session which counts as new in an epoch are left out of it.
     encode_neurons : bool or "auto", default="auto"
-        Train an encoder that infers a neuron's weights from its statistics and region, which unseen
+        Train an encoder that infers a neuron's weights from its statistics and region, which new
         sessions start from; auto does where several sessions are fitted.
     dim, n_layers, n_heads : int, default=128, 2, 4
         Width, depth and attention heads of the trunk.
@@ -351,7 +351,7 @@ class MtMPretrainer(
 
     @public
     def calibrate(self, X: Any) -> MtMPretrainer:
-        """Serve unseen sessions without training, from statistics of some of their trials.
+        """Serve new sessions without training, from statistics of some of their trials.
 
         An encoder, trained across the fitted sessions, infers each neuron's read-in and read-out
         from its rate, its mean response, its correlations with other neurons and its region.
@@ -404,7 +404,7 @@ class MtMPretrainer(
         learning_rate: float | None = None,
         random_state: int | np.random.RandomState | np.random.Generator | None = None,
     ) -> MtMPretrainer:
-        """Adapt to unseen sessions.
+        """Go on training on new sessions.
 
         They start as `calibrate` leaves them, or from chance where the model has no encoder, and
         train on the schemes of pretraining.

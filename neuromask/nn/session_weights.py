@@ -89,7 +89,7 @@ class Weights(NamedTuple):
         Token of the session.
     evidence : Tensor, (neurons, n_linear), optional
         What each feature of the linear path moves a neuron's smoothed counts by, in standard
-        deviations of their noise, where a calibration has told.
+        deviations of their noise; None where the session was fitted from chance.
     shrinkage : Tensor or float, default=1
         Factor on the distance of log-rates from `base`, at most 2.
     """
