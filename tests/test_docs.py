@@ -155,6 +155,7 @@ def shown_small(first_line):
         (r"simulate\(200, n_sessions=5\)", "simulate(24, n_sessions=3, n_neurons=8, n_time=20)"),
         (r"400", "40"),
         (r"cv=5", "cv=2"),
+        (r"finetune\(new\)", "finetune(new, max_epochs=1)"),
         (r"MtMPretrainer\(", f"MtMPretrainer({toy}, "),
         (r"compare\(known", f"compare(known, estimator=nm.MtMPretrainer({toy})"),
     ):
