@@ -11,6 +11,7 @@ import pytest
 
 import neuromask as nm
 
+from .test_backbones import Filter
 from .test_layers import LAYERS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -138,6 +139,10 @@ def test_the_layout_names_files_and_folders_that_exist():
     named = set(re.findall(r"^  ([\w.]+)/? ", layout, re.MULTILINE))
     rooms = [p for p in (ROOT / "neuromask").iterdir() if p.is_dir() or p.suffix == ".py"]
     assert named == {p.name for p in rooms if not p.name.startswith("_")}
+
+
+def test_the_backbone_that_the_page_shows_is_the_tested_one():
+    assert inspect.getsource(Filter) in (ROOT / "docs" / "architecture.md").read_text()
 
 
 def test_the_page_of_benchmarks_is_short():
