@@ -21,7 +21,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from ._checks import as_names, check_choice, check_positive_int, check_regions, check_spikes
+from ._checks import (
+    as_array,
+    as_names,
+    check_choice,
+    check_positive_int,
+    check_regions,
+    check_spikes,
+)
 from .errors import InvalidInputError, public
 from .metrics import bits_per_spike, poisson_d2
 
@@ -491,7 +498,7 @@ def _check_rates(rates: np.ndarray, what: str) -> None:
 def _chosen_neurons(neurons: Any, n_neurons: int) -> np.ndarray:
     if neurons is None:
         return np.arange(n_neurons)
-    chosen = np.asarray(neurons)
+    chosen = as_array("neurons", neurons)
     if chosen.dtype == bool and chosen.shape == (n_neurons,):
         chosen = np.flatnonzero(chosen)
     if (
@@ -511,7 +518,7 @@ def _chosen_neurons(neurons: Any, n_neurons: int) -> np.ndarray:
 def _chosen_tasks(tasks: Sequence[str] | None, labels: np.ndarray | None) -> tuple[str, ...]:
     if tasks is None:
         return TASKS if labels is not None else tuple(t for t in TASKS if t not in REGION_TASKS)
-    names = (tasks,) if isinstance(tasks, str) else tuple(tasks)
+    names = as_names("tasks", tasks)
     for name in names:
         check_choice("tasks", name, TASKS)
         if name in REGION_TASKS and labels is None:

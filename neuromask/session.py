@@ -124,7 +124,7 @@ class Session:
                 f"bin_width={bin_width!r}; expected a positive number of seconds."
             )
         self.bin_width = None if bin_width is None else float(bin_width)
-        if t_start is not None and not np.isfinite(t_start):
+        if t_start is not None and not (isinstance(t_start, Real) and np.isfinite(t_start)):
             raise InvalidInputError(
                 f"t_start={t_start!r}; expected seconds from the event to the first bin, or None."
             )

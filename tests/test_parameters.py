@@ -128,6 +128,7 @@ def test_regions_that_a_session_carries_count_for_more_than_the_constructors(ses
         ({"signals": {"a": [[1], [1, 2]]}}, "signal 'a' is a list that cannot be read as an array"),
         ({"rates": "x"}, "rates is a str that cannot be read as an array"),
         ({"report": 3}, "report is no table"),
+        ({"t_start": "x"}, "t_start='x'; expected seconds"),
     ],
 )
 def test_fields_of_a_session_of_the_wrong_type_are_refused(fields, message):
@@ -144,6 +145,8 @@ def test_arguments_of_the_wrong_type_are_refused(pre, session):
     ragged = [[1], [1, 2]]
     for call, message in (
         (lambda: pre.predict(session, hidden=ragged), "predict: hidden is a list that cannot"),
+        (lambda: pre.evaluate(session, tasks=1), "evaluate: tasks=1; expected a name or several"),
+        (lambda: pre.evaluate(session, neurons=ragged), "evaluate: neurons is a list that cannot"),
         (lambda: session.select_neurons(ragged), "neurons can be chosen by a slice"),
         (
             lambda: nm.MtMPretrainer(**FAST).fit([session, session], regions=3),
