@@ -266,7 +266,7 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
                     strategy=self.finetune,
                     config=self._training_config(network.precision),
                     streams=streams,
-                    ignored=tuple(pre.ignore_regions),
+                    ignored=pre.ignore_regions,
                     groups=groups,
                     on_epoch=on_epoch,
                 )

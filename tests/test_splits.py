@@ -3,6 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import neuromask as nm
+from neuromask._random import random_streams
 from neuromask._splits import (
     N_RUNS,
     blocks_of,
@@ -114,3 +116,40 @@ def test_blocks_are_told_from_chance():
     assert blocks_of(np.random.default_rng(0).integers(0, 2, 200)) is None
     assert blocks_of(np.repeat([0, 1, 0, 1], 10)).tolist() == np.repeat(range(4), 10).tolist()
     assert blocks_of(np.repeat([0, 1], 50)) is None  # a class of one block cannot be left out
+
+
+class Stopped(Exception):
+    pass
+
+
+@pytest.mark.parametrize("validation", ["blocked", "random", None])
+def test_validation_trials_of_a_fit(monkeypatch, validation):
+    """Trial i has i spikes in its first bin, by which it is known again."""
+    counts = np.ones((100, 5, 3), int)
+    counts[:, 0, 0] = np.arange(100)
+    session = nm.Session(counts, ["a", "a", "b"])
+    found = []
+
+    def stop(model, recordings, held_out, *rest, **options):
+        found.extend(part[0].counts[:, 0, 0].astype(int) for part in (recordings, held_out))
+        raise Stopped
+
+    monkeypatch.setattr("neuromask.pretrainer.fit_network", stop)
+    options = {} if validation is None else {"validation": validation}
+    with pytest.raises(Stopped):
+        nm.MtMPretrainer(dim=16, n_layers=1, random_state=3, **options).fit(session)
+    training, held_out = found
+    assert sorted([*training, *held_out]) == list(range(100))
+    assert len(held_out) == 10
+    if validation == "random":
+        order = random_streams(3).numpy("split").permutation(100)
+        assert held_out.tolist() == sorted(order[:10])
+    else:
+        assert runs(held_out) <= N_RUNS
+        assert np.histogram(held_out, bins=5, range=(0, 100))[0].tolist() == [2] * 5
+
+
+def test_an_unknown_way_to_validate_is_refused():
+    session = nm.simulate(10, n_neurons=4, n_time=5)
+    with pytest.raises(InvalidInputError, match="validation='block'.*Did you mean 'blocked'"):
+        nm.MtMPretrainer(validation="block").fit(session)
