@@ -1,4 +1,11 @@
-# `make demo` and `make test` need Python 3.11 or later and make, and install all else into .venv.
+# These need Python 3.11 or later and make, and install all else into .venv:
+#   make demo          a fit of a simulated recording, with pictures in demo_output
+#   make test          the quick tests; test-slow the others, test-all both
+#   make lint          style and types
+#   make coverage      the lines that the quick tests run
+#   make test-minimum  the quick tests with the oldest versions that pyproject.toml allows
+#   make docs          the pages, into docs/_build/html
+#   make benchmark     the tables of the documentation, from the recordings
 PYTHON ?= python3
 BIN := .venv/bin
 CONSTRAINTS := requirements/constraints.txt
@@ -7,15 +14,34 @@ CONSTRAINTS := requirements/constraints.txt
 TORCH := $(shell grep '^torch==' $(CONSTRAINTS))
 # Threads that wait without spinning: on shared cores a spinning fit can be many times slower.
 export OMP_WAIT_POLICY ?= PASSIVE
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+INSTALL := -m pip install --quiet --disable-pip-version-check
+PIP := $(BIN)/python $(INSTALL)
+OLD := .venv-minimum/bin
+# Two processes, each of which computes on one core.
+PYTEST := -m pytest --numprocesses 2 --dist worksteal
 
-.PHONY: demo test lint docs benchmark clean
+.PHONY: demo test test-slow test-all test-minimum coverage lint docs benchmark clean
 
 demo: .venv/demo.stamp
 	$(BIN)/neuromask demo --out demo_output --overwrite
 
+test test-slow test-all test-minimum coverage: export OMP_NUM_THREADS = 1
+
 test: .venv/test.stamp
-	$(BIN)/python -m pytest
+	$(BIN)/python $(PYTEST) -m 'not slow'
+
+test-slow: .venv/test.stamp
+	$(BIN)/python $(PYTEST) -m slow
+
+test-all: .venv/test.stamp
+	$(BIN)/python $(PYTEST)
+
+# Old versions warn of newer ones.
+test-minimum: .venv-minimum/stamp
+	$(OLD)/python $(PYTEST) -m 'not slow' -W ignore::DeprecationWarning -W ignore::FutureWarning
+
+coverage: .venv/test.stamp
+	$(BIN)/python $(PYTEST) -m 'not slow' --cov --cov-report term-missing:skip-covered
 
 lint: .venv/test.stamp
 	$(BIN)/ruff check .
@@ -53,5 +79,12 @@ benchmark: .venv/test.stamp
 	$(PIP) -c $(CONSTRAINTS) --no-build-isolation -e '.[docs]'
 	touch $@
 
+.venv-minimum/stamp: requirements/minimum.txt pyproject.toml
+	$(PYTHON) -m venv .venv-minimum
+	$(OLD)/python $(INSTALL) '$(TORCH)'
+	$(OLD)/python $(INSTALL) -r requirements/minimum.txt hatchling editables
+	$(OLD)/python $(INSTALL) -c requirements/minimum.txt --no-build-isolation -e '.[plots,nwb]'
+	touch $@
+
 clean:
-	rm -rf .venv demo_output docs/_build docs/generated
+	rm -rf .venv .venv-minimum demo_output docs/_build docs/generated

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import hypothesis
 import pytest
 import torch
 
 import neuromask as nm
 
 torch.set_num_threads(1)
+# How long an example takes tells of the machine and of what else runs on it.
+hypothesis.settings.register_profile("without deadline", deadline=None)
+hypothesis.settings.load_profile("without deadline")
 
 RECORDINGS = Path(__file__).resolve().parents[2] / "shared" / "data" / "steinmetz"
 TINY = {

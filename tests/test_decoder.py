@@ -125,6 +125,7 @@ def test_regions_that_are_left_out_are_never_seen(pre_planted, planted):
     np.testing.assert_array_equal(again.predict_proba(planted), fitted.predict_proba(planted))
 
 
+@pytest.mark.slow
 def test_whisker_and_choice_come_near_the_decoder_that_sees_the_true_rates():
     session = nm.simulate(300, n_neurons=60, n_time=30, random_state=0)
     training, test = np.arange(240), np.arange(240, 300)
@@ -197,7 +198,11 @@ def test_an_unfitted_pretrainer_is_pretrained_on_each_folds_training_trials_alon
     assert not hasattr(given, "model_")
 
 
-def test_without_a_pretrainer_it_makes_its_own_from_its_own_seed():
+def test_without_a_pretrainer_it_makes_its_own_from_its_own_seed(monkeypatch):
+    # With smaller defaults; which they are does not matter to where the seed comes from.
+    defaults = nm.MtMPretrainer.__init__.__kwdefaults__
+    for name, value in {"dim": 16, "n_layers": 1, "max_epochs": 2}.items():
+        monkeypatch.setitem(defaults, name, value)
     small = nm.simulate(20, n_neurons=6, n_time=8, regions=("A", "B"), random_state=0)
     first, second = (nm.MtMDecoder(random_state=3).fit(small, np.arange(20) % 2) for _ in range(2))
     assert same_weights(first.pretrainer_, second.pretrainer_)

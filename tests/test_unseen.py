@@ -240,6 +240,7 @@ def test_unseen_regions_are_welcome(many):
     assert np.isfinite(many.calibrate(new).predict(new)).all()
 
 
+@pytest.mark.slow
 def test_zero_shot_on_simulated_animals_is_near_finetuning():
     *known, new = nm.simulate(150, n_sessions=4, n_neurons=40, n_time=30, random_state=3)
     options = {"dim": 32, "n_layers": 1, "n_heads": 2, "max_epochs": 30, "random_state": 0}
@@ -253,6 +254,7 @@ def test_zero_shot_on_simulated_animals_is_near_finetuning():
     assert (zero > 0.05).all()
 
 
+@pytest.mark.slow
 def test_an_unseen_real_animal_is_predicted_without_training(steinmetz):
     def busiest(number, n_neurons=80):
         session = nm.load_npz(steinmetz(number))
