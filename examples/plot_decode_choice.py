@@ -11,11 +11,11 @@ from pathlib import Path
 
 import neuromask as nm
 
-session = nm.simulate(160, n_neurons=48, n_time=40, random_state=0)
+session = nm.simulate(160, n_neurons=40, n_time=30, random_state=0)
 choice = session.trials["choice"]
 
 # An unfitted pretrainer is pretrained on the training trials of each fold: nothing leaks.
-pre = nm.MtMPretrainer(dim=32, n_layers=1, max_epochs=30, random_state=0)
+pre = nm.MtMPretrainer(dim=32, n_layers=1, max_epochs=15, random_state=0)
 decoder = nm.MtMDecoder(pre, task="classification", random_state=0)
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # a baseline that wins on so few trials is reported

@@ -17,16 +17,16 @@ from sklearn.model_selection import train_test_split
 import neuromask as nm
 from neuromask.decoding import decoding_baselines
 
-session = nm.simulate(300, n_neurons=60, n_time=40, random_state=0)
+session = nm.simulate(300, n_neurons=60, n_time=30, random_state=0)
 stimulus = session.trials["stimulus"].to_numpy()
 rest, test = np.arange(220), np.arange(220, 300)
-pre = nm.MtMPretrainer(dim=32, n_layers=1, max_epochs=50, random_state=0).fit(session[rest])
+pre = nm.MtMPretrainer(dim=32, n_layers=1, max_epochs=40, random_state=0).fit(session[rest])
 
 models = {"MtM": nm.MtMDecoder(pre, random_state=0)}
 models |= {k: decoding_baselines("classification")[k] for k in ("trial mean", "three windows")}
 sizes, scores = (20, 50, 100), {}
 for n_labels in sizes:
-    for draw in range(5):
+    for draw in range(3):
         labelled, _ = train_test_split(
             rest, train_size=n_labels, stratify=stimulus[rest], random_state=draw
         )

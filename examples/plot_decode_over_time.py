@@ -10,8 +10,8 @@ from pathlib import Path
 
 import neuromask as nm
 
-session = nm.simulate(240, n_neurons=60, n_time=40, random_state=0)
-pre = nm.MtMPretrainer(dim=32, n_layers=1, max_epochs=40, random_state=0).fit(session)
+session = nm.simulate(200, n_neurons=40, n_time=30, random_state=0)
+pre = nm.MtMPretrainer(dim=32, n_layers=1, max_epochs=15, random_state=0).fit(session)
 decoder = nm.MtMDecoder(pre, task="classification", random_state=0)
 table = decoder.time_resolved(session, session.trials["stimulus"], cv=4, step=2)
 print(table.groupby("time")["score"].agg(["mean", "sem"]).round(3).T.to_string())

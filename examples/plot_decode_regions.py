@@ -21,7 +21,7 @@ answer = 0.06 * (cue == "high")[:, None, None] * (simulated.regions == "VISp")
 answer = answer * (np.arange(40) >= 20)[:, None]
 counts = simulated.counts + np.random.default_rng(1).poisson(answer)
 session = nm.Session(counts, simulated.regions, bin_width=0.02)
-pre = nm.MtMPretrainer(dim=32, n_layers=1, max_epochs=40, random_state=0).fit(session)
+pre = nm.MtMPretrainer(dim=32, n_layers=1, max_epochs=15, random_state=0).fit(session)
 
 alone = {
     region: cross_val_score(nm.MtMDecoder(pre, regions=region, random_state=0), session, cue, cv=4)

@@ -15,9 +15,9 @@ from sklearn.linear_model import RidgeCV
 import neuromask as nm
 from neuromask.decoding import PerBinRegressor, pooled_r2
 
-session = nm.simulate(250, n_neurons=80, n_time=40, random_state=0)
+session = nm.simulate(250, n_neurons=60, n_time=30, random_state=0)
 train, test = session[:200], session[200:]
-pre = nm.MtMPretrainer(dim=64, max_epochs=50, random_state=0).fit(train)
+pre = nm.MtMPretrainer(dim=32, max_epochs=20, random_state=0).fit(train)
 
 decoder = nm.MtMDecoder(pre, task="regression", random_state=0)
 decoder.fit(train, train.signals["whisker"])  # (trials, time), or (trials, time, variables)

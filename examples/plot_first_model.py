@@ -12,9 +12,9 @@ import matplotlib.pyplot as plt
 
 import neuromask as nm
 
-session = nm.simulate(260, n_neurons=80, n_time=40, random_state=0)
+session = nm.simulate(260, n_neurons=60, n_time=30, random_state=0)
 train, test = session[:200], session[200:]
-pre = nm.MtMPretrainer(dim=64, max_epochs=60, random_state=0).fit(train)
+pre = nm.MtMPretrainer(dim=64, max_epochs=30, random_state=0).fit(train)
 
 table = pre.evaluate(test)
 print(nm.summarise(table).round(3).to_string(index=False))

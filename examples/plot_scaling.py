@@ -15,19 +15,19 @@ import pandas as pd
 
 import neuromask as nm
 
-N_ANIMALS, SEEDS = (1, 3, 6), (0, 1)
+N_ANIMALS, SEEDS = (1, 5), (0, 1)
 
 tables = []
 for seed in SEEDS:
-    *known, new = nm.simulate(60, n_sessions=7, n_neurons=32, n_time=20, random_state=seed)
+    *known, new = nm.simulate(60, n_sessions=6, n_neurons=32, n_time=20, random_state=seed)
     trials, test = new[:30], new[30:]
     for name in ("MtM", "temporal"):
         options = nm.comparison.VARIANTS[name]
         for n in N_ANIMALS:
             pre = nm.MtMPretrainer(
-                dim=32, n_heads=2, max_epochs=30, encode_neurons=True, random_state=seed, **options
+                dim=32, n_heads=2, max_epochs=15, encode_neurons=True, random_state=seed, **options
             ).fit(known[:n])
-            scores = nm.summarise(pre.finetune(trials).evaluate(test))
+            scores = nm.summarise(pre.finetune(trials, max_epochs=30).evaluate(test))
             tables.append(scores.assign(model=name, n_sessions=n, seed=seed))
 table = pd.concat(tables)
 means = table.pivot_table(index=["model", "n_sessions"], columns="task", values="bps_weighted")

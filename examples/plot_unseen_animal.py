@@ -3,7 +3,7 @@ A new animal
 ============
 
 Pretrain on four animals and serve a fifth: from statistics of its trials alone, fine-tuned, and from
-scratch for comparison, with 30 and 120 of its trials.
+scratch for comparison, with 20 and 90 of its trials.
 """
 
 import sys
@@ -14,18 +14,18 @@ import pandas as pd
 
 import neuromask as nm
 
-*known, new = nm.simulate(160, n_sessions=5, n_neurons=60, n_time=30, random_state=1)
-test = new[120:]
+*known, new = nm.simulate(120, n_sessions=5, n_neurons=40, n_time=30, random_state=1)
+test = new[90:]
 sizes = {"dim": 32, "n_heads": 2, "random_state": 0}
 pre = nm.MtMPretrainer(max_epochs=20, **sizes).fit(known)
 
 tables = []
-for n_trials in (30, 120):
+for n_trials in (20, 90):
     trials = new[:n_trials]
     models = {
         "calibrated": pre.calibrate(trials),
         "fine-tuned": pre.finetune(trials, max_epochs=20),
-        "from scratch": nm.MtMPretrainer(max_epochs=60, **sizes).fit(trials),
+        "from scratch": nm.MtMPretrainer(max_epochs=40, **sizes).fit(trials),
     }
     for name, model in models.items():
         scores = nm.summarise(model.evaluate(test))

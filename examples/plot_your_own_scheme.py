@@ -25,7 +25,7 @@ def every_other_bin(shape, regions, generator):
 
 scheme = nm.Scheme("every other bin", every_other_bin)
 session = nm.simulate(150, n_neurons=40, n_time=30, random_state=0)
-pre = nm.MtMPretrainer(dim=32, schemes=["neuron", scheme], max_epochs=40, random_state=0)
+pre = nm.MtMPretrainer(dim=32, schemes=["neuron", scheme], max_epochs=15, random_state=0)
 pre.fit(session)
 print(pre.history_.dropna().tail(3).round(3).to_string(index=False))
 
