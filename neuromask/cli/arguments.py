@@ -55,9 +55,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     demo.add_argument("--out", default="demo_output", type=Path, help="folder for the results")
     demo.add_argument("--overwrite", action="store_true", help="write into an existing folder")
-    demo.add_argument("--trials", default=500, type=int, help="trials, a fifth for testing")
-    demo.add_argument("--neurons", default=160, type=int, help="neurons")
-    demo.add_argument("--epochs", default=100, type=int, help="most passes over the trials")
+    demo.add_argument("--trials", default=300, type=int, help="trials, a fifth for testing")
+    demo.add_argument("--neurons", default=80, type=int, help="neurons")
+    demo.add_argument("--epochs", default=60, type=int, help="most passes over the trials")
 
     pretrain = _command(
         commands,
