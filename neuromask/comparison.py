@@ -19,7 +19,7 @@ from ._splits import hold_out, n_held_out
 from .errors import InvalidInputError, public, suggest, warn
 from .evaluation import summarise
 from .pretrainer import MtMPretrainer, check_parameters
-from .schemes import MTM_SCHEMES
+from .schemes import MTM_SCHEMES, describe_scheme, resolve_schemes
 from .session import Session
 from .training.progress import steps
 
@@ -215,6 +215,10 @@ class _Kept:
             return ""
         parameters = {k: v for k, v in fit.get_params().items() if k not in ("verbose", "device")}
         trials = [(s.counts, s.regions, s.bin_width, s.session_id) for s in (training, test)]
+        schemes = resolve_schemes(
+            fit.schemes
+        )  # whose functions joblib may not know how to tell apart
+        parameters["schemes"] = [describe_scheme(scheme) for scheme in schemes]
         return joblib.hash((parameters, trials, options))
 
     def find(self, key: str) -> pd.DataFrame | None:

@@ -170,3 +170,15 @@ def test_a_file_of_something_else_is_refused_before_any_fit(sessions, fits, tmp_
         nm.compare(sessions, path=path, **FORWARD)
     assert not fits.made
     assert path.read_text() == "a,b\n1,2\n"
+
+
+def test_a_scheme_of_ones_own_is_kept_and_found_again(sessions, fits, tmp_path):
+    mine = nm.Scheme("mine", lambda *given: nm.masks.temporal_mask(*given))
+    options = FORWARD | {
+        "variants": {"mine": {"schemes": (mine,)}},
+        "path": tmp_path / "scores.csv",
+    }
+    table = nm.compare(sessions[0], **options)
+    assert len(fits.made) == 1
+    pd.testing.assert_frame_equal(nm.compare(sessions[0], **options), table, check_dtype=False)
+    assert len(fits.made) == 1
