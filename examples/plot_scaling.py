@@ -3,8 +3,8 @@ More animals
 ============
 
 Pretrain on more and more simulated animals, by multi-task or by temporal masking, and serve another
-animal from 30 of its trials. Larger studies of the same kind, on 1, 3, 6 and 12 animals and on
-recordings, are in the benchmarks.
+animal from 30 of its trials. A larger study of the same kind, on 1, 3, 6 and 12 animals, is in the
+benchmarks.
 """
 
 import sys
