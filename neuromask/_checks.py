@@ -44,7 +44,7 @@ def check_spikes(X: Any, *, min_trials: int = 1, require_spikes: bool = False) -
     Returns
     -------
     ndarray of uint8 or uint16, (trials, time, neurons)
-        The input itself if it is compact already, and not reversed along an axis.
+        In the order of C; the input itself if it is compact and in that order already.
 
     Raises
     ------
@@ -88,8 +88,8 @@ def check_spikes(X: Any, *, min_trials: int = 1, require_spikes: bool = False) -
             "X holds no spikes; expected at least one. Check the binning window and "
             "that counts were not rescaled."
         )
-    # torch reads no array that runs backwards.
-    return np.ascontiguousarray(counts) if min(counts.strides) < 0 else counts
+    # In one order in memory, so that sums are rounded alike and the same counts give the same fit.
+    return np.ascontiguousarray(counts)
 
 
 def _as_counts(counts: np.ndarray) -> np.ndarray:

@@ -429,3 +429,24 @@ def test_sessions_may_differ_in_neurons_trials_and_bins():
     pre = nm.MtMPretrainer(**TINY).fit(sessions)
     for s in sessions:
         assert pre.predict(s).shape == s.shape
+
+
+def test_counts_in_another_order_in_memory_give_the_same_fit(session):
+    every = np.arange(session.n_neurons)
+    picked = session.select_neurons(every)  # numpy lays out what it picks with neurons first
+    fitted = [
+        nm.MtMPretrainer(**TINY).fit(X, session.regions).predict(session.counts)
+        for X in (session.counts, picked.counts, np.asfortranarray(session.counts))
+    ]
+    np.testing.assert_array_equal(fitted[0], fitted[1])
+    np.testing.assert_array_equal(fitted[0], fitted[2])
+
+
+def test_a_trial_is_predicted_alike_whatever_else_is_asked(session, pre):
+    rates, embedding = pre.predict(session), pre.transform(session)
+    for rows in (slice(0, 1), slice(5, 12), slice(40, 48)):
+        np.testing.assert_allclose(pre.predict(session[rows]), rates[rows], rtol=0.02)
+        np.testing.assert_allclose(pre.transform(session[rows]), embedding[rows], atol=0.05)
+    pre = clone(pre).set_params(precision="fp32").fit(session)
+    whole = pre.predict(session)
+    np.testing.assert_allclose(pre.predict(session[3:5]), whole[3:5], rtol=1e-4)
