@@ -261,6 +261,7 @@ def test_the_table_says_what_the_official_scorers_say(table, folders):
         assert primary[task] == [metric]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("suite", "task"), [("ts1", "choice"), ("ts2", "co_smoothing")])
 def test_the_official_commands_read_it(suite, task, table, folders):
     submission, truth = folders
