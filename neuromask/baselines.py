@@ -91,7 +91,7 @@ class PoissonGLM:
     n_components : int, default=50
         Principal components of forward prediction.
     n_forward_bins : int, optional
-        Bins held out by forward prediction; a tenth of the trial by default.
+        Bins that forward prediction hides; a tenth of the trial by default.
 
     Attributes
     ----------

@@ -216,7 +216,7 @@ def evaluate(
     neurons : array-like of bool or int, optional
         Neurons to score; all are still inputs.
     n_forward_bins : int, optional
-        Bins held out by forward prediction; a tenth of the trial by default.
+        Bins that forward prediction hides; a tenth of the trial by default.
     ignore_regions : sequence of str, default=("root", "void")
         Regions that are not targets of intra- and inter-region prediction.
     null_rates : array-like, (neurons,), optional

@@ -662,7 +662,7 @@ class MtMPretrainer(
         neurons : array-like of bool or int, optional
             Neurons to score.
         n_forward_bins : int, optional
-            Bins that forward prediction holds out; the last tenth by default.
+            Bins that forward prediction hides; the last tenth by default.
         null_rates : array-like, (neurons,), or a list of these for a list of Sessions, optional
             Constant rates of the null model of bps, in expected counts per bin, such as training
             means; by default each neuron's mean over the scored entries, which favours the null.
