@@ -833,7 +833,13 @@ class MtMPretrainer(
             encode=bool(encode),
             region_names=tuple(region_names),
         )
-        return backbone.build(config, statistics, len(schemes), generator)
+        network = backbone.build(config, statistics, len(schemes), generator)
+        if not isinstance(network, SessionNetwork):
+            raise InvalidInputError(
+                f"backbone {self.backbone!r} built a {type(network).__name__}; expected a network that "
+                "derives from neuromask.nn.SessionNetwork, which says what it must define."
+            )
+        return network
 
     def _read_unseen(self, X: Any) -> list[Recording]:
         return read_unseen(X, self.sessions_, n_time=self.model_.n_time, rebin=self.rebin)

@@ -16,7 +16,6 @@ from .._random import RandomStreams
 from .._recordings import Recording, region_codes
 from .._splits import hold_out_groups, hold_out_runs
 from ..errors import InvalidInputError
-from ..masks import apply_mask
 from ..nn.device import autocast
 from ..nn.fitted import FittedNetwork
 from ..nn.session_network import SessionNetwork
@@ -167,13 +166,7 @@ class _Supervised:
         counts = trials.spikes.counts[rows].float()
         hidden = (self.hidden | drawn).expand(counts.shape)
         causal = self.scheme.attention == "causal"
-        group = TrialGroup(
-            trials.spikes.session_id,
-            apply_mask(counts, hidden),
-            hidden,
-            torch.full((len(rows),), self.index, device=rows.device),
-            torch.full((len(rows),), causal, device=rows.device),
-        )
+        group = TrialGroup.masked(trials.spikes.session_id, counts, hidden, self.index, causal)
         with autocast(rows.device, self.config.precision):
             return self.model(group, generator=dropout).float()
 

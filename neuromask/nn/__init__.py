@@ -1,12 +1,10 @@
 """Networks: layers, what belongs to one session, and backbones."""
 
-from .backbones import BackboneNetwork
 from .layers import linear, parameter
 from .session_network import SessionNetwork
 from .session_weights import SessionStatistics, State, TrialGroup, Weights
 
 __all__ = [
-    "BackboneNetwork",
     "SessionNetwork",
     "SessionStatistics",
     "State",

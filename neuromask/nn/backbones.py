@@ -2,62 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Any, Protocol, runtime_checkable
-
-import torch
+from typing import Any
 
 from ..errors import InvalidInputError, public, suggest
 from .ndt1 import NDT1, NDT1Config
 from .ndt2 import NDT2, NDT2Config
-from .neuron_encoder import NeuronEncoder
 from .session_network import SessionNetwork
-from .session_weights import SessionStatistics, State, Stitch, TrialGroup
 
 __all__ = [
     "Backbone",
-    "BackboneNetwork",
     "available_backbones",
     "find_backbone",
     "register_backbone",
 ]
-
-
-@runtime_checkable
-class BackboneNetwork(Protocol):
-    """What the library asks of a backbone's network.
-
-    :class:`neuromask.nn.SessionNetwork` offers all of it but `states`, so that a network which
-    derives from it defines that method alone.
-
-    Attributes
-    ----------
-    n_time : int
-        Bins of the longest trial that it can read.
-    n_features : int
-        Features of a bin, of which embeddings are made.
-    encoder : NeuronEncoder or None
-        Infers the weights of new sessions; None where these start from chance.
-    """
-
-    n_time: int
-    n_features: int
-    encoder: NeuronEncoder | None
-
-    def states(
-        self, groups: Sequence[TrialGroup], *, generator: torch.Generator | None = None
-    ) -> list[State]:
-        """Give the features and log-rates of masked trials; `generator` is the source of dropout."""
-
-    def stitch(self, session_id: str) -> Stitch:
-        """Return what belongs to one session: its weights and its base rates."""
-
-    def bytes_a_trial(self, session_id: str, n_time: int) -> int:
-        """Say about how much memory a trial of prediction takes."""
-
-    def add_session(self, statistics: SessionStatistics, generator: torch.Generator) -> Stitch:
-        """Make room for one more session."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +32,9 @@ class Backbone:
         `n_layers`, `n_heads`, `dropout`, `positions`, `prompted`) are set from these; `encode` and
         `region_names` say whether to add an encoder of neurons, and for which regions.
     build : callable
-        ``build(config, sessions, n_schemes, generator)`` makes a torch module that is a
-        :class:`BackboneNetwork`, from a list of `SessionStatistics`.
+        ``build(config, sessions, n_schemes, generator)`` makes a network that derives from
+        :class:`neuromask.nn.SessionNetwork`, from a list of `SessionStatistics`. What such a network
+        must define is said there: its layers, and one method, `states`.
     description : str
         One line for documentation.
     """

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from .._recordings import Recording
-from ..masks import apply_mask
 from ..schemes import Scheme
 from .device import autocast
 from .session_network import SessionNetwork
@@ -94,13 +93,7 @@ class FittedNetwork:
             rows = slice(start, start + n_at_once)
             mask = torch.tensor(hidden[rows], device=self.device)
             visible = torch.tensor(counts[rows].astype(np.float32), device=self.device)
-            group = TrialGroup(
-                recording.info.session_id,
-                apply_mask(visible, mask),
-                mask,
-                torch.full((len(visible),), scheme, device=self.device),
-                torch.full((len(visible),), causal, device=self.device),
-            )
+            group = TrialGroup.masked(recording.info.session_id, visible, mask, scheme, causal)
             with autocast(self.device, self.precision):
                 out.append(compute(group).float().cpu().numpy())
         return np.concatenate(out)

@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..masks import apply_mask
 from .layers import linear, parameter
 
 __all__ = ["SessionStatistics", "State", "Stitch", "TrialGroup", "Weights"]
@@ -215,6 +216,27 @@ class TrialGroup:
     scheme: Tensor
     causal: Tensor
     weights: Weights | None = None
+
+    @classmethod
+    def masked(
+        cls,
+        session_id: str,
+        counts: Tensor,
+        hidden: Tensor,
+        scheme: Tensor | int,
+        causal: Tensor | bool,
+        weights: Weights | None = None,
+    ) -> TrialGroup:
+        """Hide entries of trials; one scheme and attention may be said for all of them."""
+        (n_trials, *_), device = counts.shape, counts.device
+        return cls(
+            session_id,
+            apply_mask(counts, hidden),
+            hidden,
+            torch.as_tensor(scheme, device=device).expand(n_trials),
+            torch.as_tensor(causal, device=device).expand(n_trials),
+            weights,
+        )
 
     @cached_property
     def visible(self) -> Tensor:

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..masks import apply_mask
 from ..nn.session_weights import TrialGroup, Weights
 from ..schemes import SchemeSampler
 
@@ -108,8 +107,7 @@ def mask_trials(
             dropped = torch.rand(shape, generator=generator, device=counts.device) < probability
             hidden = hidden | dropped[:, None, unit]
     causal = torch.tensor([s.attention == "causal" for s in sampler.schemes], device=scheme.device)
-    visible = apply_mask(counts, hidden)
-    group = TrialGroup(session.session_id, visible, hidden, scheme, causal[scheme], weights)
+    group = TrialGroup.masked(session.session_id, counts, hidden, scheme, causal[scheme], weights)
     return MaskedTrials(group, counts, mask.target)
 
 

@@ -39,7 +39,7 @@ class MaskedPrediction:
     Parameters
     ----------
     model : SessionNetwork
-        Backbone; see :class:`neuromask.nn.backbones.BackboneNetwork` for what it must offer.
+        Network of a backbone.
     training, validation : sequence of SessionTensors
         Sessions' trials; `validation` may be empty.
     sampler : SchemeSampler
