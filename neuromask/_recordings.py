@@ -22,8 +22,8 @@ __all__ = [
     "SessionInfo",
     "is_session_list",
     "read_known",
-    "read_new",
-    "read_unseen",
+    "read_new_sessions",
+    "read_to_fit",
     "rebinned",
     "region_codes",
     "region_members",
@@ -86,7 +86,7 @@ def is_session_list(X: Any) -> bool:
     return isinstance(X, (list, tuple)) and len(X) > 0 and all(np.ndim(x) == 3 for x in X)
 
 
-def read_new(
+def read_to_fit(
     X: Any, y: Any, regions: Any, default: Any, *, rebin: float | None = None
 ) -> list[Recording]:
     """Check recordings to fit on.
@@ -134,7 +134,7 @@ def rebinned(X: Any, rebin: float | None) -> Any:
     return X.rebin(rebin) if rebin is not None and isinstance(X, Session) else X
 
 
-def read_unseen(
+def read_new_sessions(
     X: Any,
     known: dict[str, SessionInfo],
     *,
@@ -160,7 +160,7 @@ def read_unseen(
                 f"a session {x.session_id!r} was fitted; expected one that the model does "
                 "not know. Give the new one a session_id of its own."
             )
-    found = read_new(given, None, None, None, rebin=rebin)
+    found = read_to_fit(given, None, None, None, rebin=rebin)
     _agree_on_bin_width([*found, *(Recording(i, np.empty(0)) for i in known.values())])
     for r in found:
         if r.info.n_time > n_time:

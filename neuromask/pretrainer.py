@@ -28,8 +28,8 @@ from ._recordings import (
     SessionInfo,
     is_session_list,
     read_known,
-    read_new,
-    read_unseen,
+    read_new_sessions,
+    read_to_fit,
     region_members,
     split_trials,
     table_exclusions,
@@ -316,7 +316,7 @@ class MtMPretrainer(
             command line. A person's own call returns with the best weights so far, and warns.
         """
         schemes = check_parameters(self)
-        recordings = read_new(X, y, regions, self.regions, rebin=self.rebin)
+        recordings = read_to_fit(X, y, regions, self.regions, rebin=self.rebin)
         known = {r.info.session_id: r.info for r in recordings}
         device = resolve_device(self.device)
         config = self._training_config(device)
@@ -386,7 +386,7 @@ class MtMPretrainer(
                 "the model has no encoder of neurons, which is trained across sessions; "
                 "fit it on several sessions (or with encode_neurons=True), or use finetune."
             )
-        recordings = self._read_unseen(X)
+        recordings = self._read_new_sessions(X)
         new = self._with_sessions(recordings, np.random.default_rng(0))
         device = next(new.model_.parameters()).device
         for session in session_tensors(recordings, self.ignore_regions, device):
@@ -453,7 +453,7 @@ class MtMPretrainer(
             check_positive_int("max_epochs", max_epochs)
         if learning_rate is not None:
             check_fraction("learning_rate", learning_rate, low=1e-12, high=10.0)
-        recordings = self._read_unseen(X)
+        recordings = self._read_new_sessions(X)
         known = {r.info.session_id: r.info for r in recordings}
         streams = random_streams(self.random_state if random_state is None else random_state)
         encode = self.model_.encoder is not None
@@ -841,8 +841,8 @@ class MtMPretrainer(
             )
         return network
 
-    def _read_unseen(self, X: Any) -> list[Recording]:
-        return read_unseen(X, self.sessions_, n_time=self.model_.n_time, rebin=self.rebin)
+    def _read_new_sessions(self, X: Any) -> list[Recording]:
+        return read_new_sessions(X, self.sessions_, n_time=self.model_.n_time, rebin=self.rebin)
 
     def _with_sessions(
         self,

@@ -31,7 +31,7 @@ def same(a, b):
     return a.keys() == b.keys() and all((a[k] == b[k]).all() for k in a)
 
 
-def test_calibration_serves_an_unseen_session_and_leaves_the_model_alone(many, sessions):
+def test_calibration_serves_a_new_session_and_leaves_the_model_alone(many, sessions):
     before = state(many)
     with pytest.raises(UnknownSessionError, match="calibrate or finetune"):
         many.predict(sessions[3])
@@ -234,7 +234,7 @@ def test_bad_input_is_refused_before_any_work(many, sessions):
     assert same(before, state(many))
 
 
-def test_unseen_regions_are_welcome(many):
+def test_new_regions_are_welcome(many):
     new = nm.simulate(20, n_neurons=12, n_time=16, regions=("AUD", "CA1", "SNr"), random_state=9)
     new.session_id = "elsewhere"
     assert np.isfinite(many.calibrate(new).predict(new)).all()
@@ -255,7 +255,7 @@ def test_zero_shot_on_simulated_animals_is_near_finetuning():
 
 
 @pytest.mark.slow
-def test_an_unseen_real_animal_is_predicted_without_training(steinmetz):
+def test_a_new_real_animal_is_predicted_without_training(steinmetz):
     def busiest(number, n_neurons=80):
         session = nm.load_npz(steinmetz(number))
         order = session.counts.mean((0, 1)).argsort()[::-1]

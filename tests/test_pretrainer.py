@@ -12,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 
 import neuromask as nm
 from neuromask import schemes
-from neuromask._recordings import read_new, split_trials
+from neuromask._recordings import read_to_fit, split_trials
 from neuromask.errors import InvalidInputError, NeuromaskWarning, UnknownSessionError
 from neuromask.masks import neuron_mask
 
@@ -157,7 +157,7 @@ def test_validation_trials_may_be_given(session):
 def test_trials_are_set_aside_of_sessions_that_have_many():
     sessions = nm.simulate(100, n_sessions=2, n_neurons=6, n_time=8, random_state=0)
     many, few = sessions[0], sessions[1][:99]
-    recordings = read_new([many, few], None, None, None)
+    recordings = read_to_fit([many, few], None, None, None)
     training, held_out = split_trials(recordings, "auto", np.random.default_rng(0))
     assert [len(r.counts) for r in training] == [90, 99]
     assert [(r.info.session_id, len(r.counts)) for r in held_out] == [("sim-0", 10)]

@@ -17,7 +17,7 @@ from .._recordings import (
     SessionInfo,
     is_session_list,
     read_known,
-    read_new,
+    read_to_fit,
     region_codes,
     region_members,
 )
@@ -80,7 +80,7 @@ def read_trials(X: Any, given: MtMPretrainer) -> Recording:
         )
     if is_fitted(given):
         return read_known(X, given.sessions_, rebin=given.rebin)
-    (recording,) = read_new(X, None, None, given.regions, rebin=given.rebin)
+    (recording,) = read_to_fit(X, None, None, given.regions, rebin=given.rebin)
     return recording
 
 

@@ -35,5 +35,5 @@ print(table.pivot_table(index=["n_trials", "model"], columns="task", values="bps
 
 folder = Path(sys.argv[1] if len(sys.argv) > 1 else ".")
 figure = nm.plots.plot_scaling(table, x="n_trials", label="trials of the new animal")
-figure.savefig(folder / "unseen_animal.png", dpi=120)
+figure.savefig(folder / "new_animal.png", dpi=120)
 plt.close("all")
