@@ -158,7 +158,9 @@ def test_trials_are_set_aside_of_sessions_that_have_many():
     sessions = nm.simulate(100, n_sessions=2, n_neurons=6, n_time=8, random_state=0)
     many, few = sessions[0], sessions[1][:99]
     recordings = read_to_fit([many, few], None, None, None)
-    training, held_out = split_trials(recordings, "auto", np.random.default_rng(0))
+    training, held_out = split_trials(
+        recordings, "auto", np.random.default_rng(0), validation="blocked"
+    )
     assert [len(r.counts) for r in training] == [90, 99]
     assert [(r.info.session_id, len(r.counts)) for r in held_out] == [("sim-0", 10)]
     every = np.concatenate([training[0].counts, held_out[0].counts])
