@@ -18,6 +18,7 @@ _PUBLIC = {
     "InvalidInputError": "errors",
     "UnknownSessionError": "errors",
     "CheckpointError": "errors",
+    "DivergedError": "errors",
     "NeuromaskWarning": "errors",
     "Session": "session",
     "simulate": "datasets.simulate",
