@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..masks import apply_mask
+from .hidden_neurons import complete_factors, standardise
 from .layers import linear, parameter
 
 __all__ = ["SessionStatistics", "State", "Stitch", "TrialGroup", "Weights"]
@@ -108,19 +109,15 @@ class Weights(NamedTuple):
     shrinkage: Tensor | float = 1.0
 
     def standardise(self, group: TrialGroup) -> Tensor:
-        """Return z-scored counts, zero where hidden."""
-        return (group.counts - self.mean) / self.scale * group.visible
+        """Return z-scored counts (trials, time, neurons), zero where hidden."""
+        return standardise(group.counts, group.visible, self.mean, self.scale)
 
     def read_linear(self, inputs: Tensor, group: TrialGroup) -> Tensor:
-        """Read the linear path's features out of standardised counts.
+        """Read the linear path's features (trials, time, n_linear) out of standardised counts.
 
-        Features are factors f that smoothed counts y depend on: ``y = E f + noise``, with `evidence`
-        E, noise of unit variance and a standard normal prior of f. Given the visible neurons, whose
-        rows of E are V, the posterior mean of f is ``(1 + V'V)^-1 V'y``. What `linear_in` reads
-        with all neurons visible is taken for the posterior mean, whose scale training has set. It
-        is corrected for hidden neurons by ``(1 + V'V)^-1 (1 + E'E)``, so that a few visible neurons
-        are not taken for many quiet ones. A neuron that is hidden in some of the bins enters V'V by
-        the share of bins in which it is visible.
+        Where a calibration has told what factors the neurons have in common, features are these
+        factors, and what is read of the visible neurons is corrected for the hidden ones; see
+        :func:`neuromask.nn.hidden_neurons.complete_factors`.
 
         Parameters
         ----------
@@ -128,23 +125,13 @@ class Weights(NamedTuple):
             Standardised counts, zero where hidden.
         group : TrialGroup
             Says what is hidden.
-
-        Returns
-        -------
-        Tensor, (trials, time, n_linear)
         """
         linear = F.linear(inputs, self.linear_in)
         if self.evidence is None:
             return linear
-        evidence = self.evidence.float()
-        with torch.autocast(evidence.device.type, enabled=False):
+        with torch.autocast(linear.device.type, enabled=False):
             visible = group.visible.sum(1) / group.seen.sum(1, keepdim=True).clamp_min(1)
-            identity = torch.eye(evidence.shape[1], device=evidence.device)
-            known = torch.einsum("bn,nf,ng->bfg", visible, evidence, evidence)
-            correction = torch.linalg.solve(
-                identity + known, (identity + evidence.T @ evidence).expand_as(known)
-            )
-        return linear @ correction.mT.to(linear.dtype)
+        return complete_factors(linear, self.evidence, visible)
 
     def log_rates(
         self, features: Tensor, smoothed: Tensor, patches: Sequence[Tensor], *, own: Tensor
