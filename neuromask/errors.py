@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from pathlib import Path
 from types import FrameType
 from typing import ParamSpec, TypeVar
 
@@ -35,9 +34,10 @@ __all__ = [
 
 P = ParamSpec("P")
 R = TypeVar("R")
-_PACKAGE = str(Path(__file__).parent)
 # Packages that call fits on somebody's behalf, many of them one after the other.
 _CALLERS = ("joblib", "sklearn")
+# Whose lines a warning does not point at.
+_LIBRARIES = ("neuromask", *_CALLERS)
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def run_by_a_person() -> bool:
         return False
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
-        if frame.f_globals.get("__name__", "").partition(".")[0] in _CALLERS:
+        if _package_of(frame) in _CALLERS:
             return False
         frame = frame.f_back
     return True
@@ -143,13 +143,13 @@ def public(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def warn(message: str) -> None:
-    """Warn with the name of the call in front, at the line outside the library that made it."""
+    """Warn with the name of the call in front, at the line of the user's that made it."""
     call = current_call()
     level, frame = 2, sys._getframe(1)
-    while frame.f_back is not None and _is_inside(frame.f_code.co_filename):
+    while frame.f_back is not None and _package_of(frame) in _LIBRARIES:
         level, frame = level + 1, frame.f_back
     text = f"{call}: {message}" if call else message
-    warnings.warn(text, NeuromaskWarning, stacklevel=level - 1)
+    warnings.warn(text, NeuromaskWarning, stacklevel=level)
 
 
 def suggest(name: str, known: Iterable[object]) -> str:
@@ -164,8 +164,8 @@ def suggest(name: str, known: Iterable[object]) -> str:
     return f" Did you mean {near[0]!r}?" if near else ""
 
 
-def _is_inside(file: str) -> bool:
-    return file.startswith(_PACKAGE)
+def _package_of(frame: FrameType) -> str:
+    return frame.f_globals.get("__name__", "").partition(".")[0]
 
 
 def _restored(kind: type[InvalidInputError], message: str, reason: str) -> InvalidInputError:

@@ -15,13 +15,14 @@ import torch
 from torch import Tensor
 
 from . import masks
-from .errors import InvalidInputError, public, suggest
+from .errors import InvalidInputError, public, suggest, warn
 
 __all__ = [
     "MTM_SCHEMES",
     "Scheme",
     "SchemeSampler",
     "available_schemes",
+    "check_mask",
     "describe_scheme",
     "described_scheme",
     "register_scheme",
@@ -71,6 +72,11 @@ class Scheme:
 
     @public
     def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name or not callable(self.mask):
+            raise InvalidInputError(
+                f"name is {self.name!r} and mask {self.mask!r}; expected a name that is not empty, and a "
+                "function mask(shape, regions, generator)."
+            )
         if self.attention not in ("full", "causal"):
             raise InvalidInputError(
                 f"attention is {self.attention!r}; expected 'full' or 'causal'."
@@ -111,6 +117,10 @@ def register_scheme(scheme: Scheme, *, overwrite: bool = False) -> Scheme:
     InvalidInputError
         If the name is taken.
     """
+    if not isinstance(scheme, Scheme):
+        raise InvalidInputError(
+            f"given a {type(scheme).__name__}; expected a neuromask.Scheme(name, mask)."
+        )
     if scheme.name in _REGISTRY and not overwrite:
         raise InvalidInputError(
             f"a scheme named {scheme.name!r} exists; choose another name or pass overwrite=True."
@@ -267,6 +277,61 @@ class SchemeSampler:
             mask = self.schemes[i].mask((len(rows), n_time, n_neurons), regions, generator)
             hidden[rows], target[rows] = mask.hidden, mask.target
         return index.expand(n_trials), masks.Mask(hidden.expand(shape), target.expand(shape))
+
+
+def check_mask(scheme: Scheme, shape: tuple[int, int, int], regions: Tensor) -> None:
+    """Draw a mask for a look at what a scheme makes of trials, before anything trains on it.
+
+    Parameters
+    ----------
+    scheme : Scheme
+        The scheme; a user's function may return anything.
+    shape : tuple of int
+        (trials, time, neurons) of the mask to draw.
+    regions : Tensor of int, (neurons,)
+        Region codes.
+
+    Raises
+    ------
+    InvalidInputError
+        If it is no pair of boolean tensors of that shape, or asks for entries that are not hidden.
+
+    Warns
+    -----
+    NeuromaskWarning
+        If it asks for nothing.
+    """
+    generator = torch.Generator(regions.device).manual_seed(0)
+    expected = "expected neuromask.masks.Mask(hidden, target), two boolean tensors"
+    try:
+        mask = scheme.mask(shape, regions, generator)
+    except InvalidInputError:
+        raise
+    except Exception as error:
+        raise InvalidInputError(
+            f"the mask of scheme {scheme.name!r} fails ({type(error).__name__}: {error}). It is called "
+            "as mask(shape, regions, generator), with (trials, time, neurons), a tensor of whole "
+            "numbers and a torch.Generator."
+        ) from error
+    for part in ("hidden", "target"):
+        tensor = getattr(mask, part, None)
+        if not isinstance(tensor, Tensor) or tensor.dtype != torch.bool or tensor.shape != shape:
+            given = f"a {type(mask).__name__}" if tensor is None else f"{part} of another kind"
+            if isinstance(tensor, Tensor):
+                given = f"{part} of {tensor.dtype} and shape {tuple(tensor.shape)}"
+            raise InvalidInputError(
+                f"the mask of scheme {scheme.name!r} is {given}; {expected} of shape {shape}."
+            )
+    if bool((mask.target & ~mask.hidden).any()):
+        raise InvalidInputError(
+            f"the mask of scheme {scheme.name!r} asks for entries that the network sees; expected every "
+            "target to be hidden, else the model learns to copy."
+        )
+    if not bool(mask.target.any()):
+        warn(
+            f"the mask of scheme {scheme.name!r} asks for no entry in {shape[0]} trials, so that nothing "
+            "is learned of it. Hide more, or leave the scheme out."
+        )
 
 
 register_scheme(

@@ -192,3 +192,9 @@ def test_a_decoder_whose_training_fails_keeps_its_closed_form(pre, session, monk
         decoder = nm.MtMDecoder(pre, finetune="full", random_state=0).fit(session, y)
     head = nm.MtMDecoder(pre, random_state=0).fit(session, y)
     np.testing.assert_array_equal(decoder.predict_proba(session), head.predict_proba(session))
+
+
+def test_predictions_far_below_the_mean_rates_are_told_without_validation_trials_too(session):
+    pre = nm.MtMPretrainer(**TINY | {"validation_fraction": 0.0, "learning_rate": 5.0})
+    with pytest.warns(NeuromaskWarning, match="of the training trials are .* Lower learning_rate"):
+        pre.fit(session)

@@ -69,6 +69,16 @@ def test_without_a_validation_the_last_weights_are_kept(session, interrupt):
     assert len(pre.history_) == 2
 
 
+def test_where_no_epoch_was_done_the_earlier_fit_is_kept(session, interrupt):
+    pre = nm.MtMPretrainer(**TINY).fit(session)
+    before, history = weights(pre), pre.history_
+    interrupt(1)
+    with pytest.raises(KeyboardInterrupt):
+        pre.fit(session)
+    assert same(weights(pre), before)
+    assert pre.history_ is history
+
+
 def fit_a_pipeline(pre, session, y):
     make_pipeline(pre, LogisticRegression()).fit(session, y)
 

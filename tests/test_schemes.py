@@ -1,10 +1,13 @@
 import pytest
 import torch
 
+import neuromask as nm
 from neuromask import schemes
-from neuromask.errors import InvalidInputError
+from neuromask.errors import InvalidInputError, NeuromaskWarning
 from neuromask.masks import neuron_mask
 from neuromask.schemes import MTM_SCHEMES, Scheme, SchemeSampler, resolve_schemes
+
+from .conftest import TINY
 
 REGIONS = torch.tensor([0, 0, 1, 1, -1])
 
@@ -56,3 +59,57 @@ def test_sampler_leaves_out_what_a_session_cannot_use():
     assert SchemeSampler(found).usable(one_region) == [0, 1, 2]
     assert found[3].reason_against(one_region) == "fewer than 2 regions"
     assert "has 2 neuron" in found[2].reason_against(torch.tensor([0, 1, -1, -1]))
+
+
+def _constant(hidden, target):
+    def mask(shape, regions, generator):
+        found = [torch.zeros(shape, dtype=torch.bool) for _ in range(2)]
+        for part, bins in zip(found, (hidden, target), strict=True):
+            part[:, bins] = True
+        return nm.masks.Mask(*found)
+
+    return mask
+
+
+@pytest.mark.parametrize(
+    ("mask", "message"),
+    [
+        (_constant(slice(0, 2), slice(0, 4)), "'mine' asks for entries that the network sees"),
+        (lambda *_: None, "'mine' is a NoneType; expected neuromask.masks.Mask"),
+        (lambda shape, *_: torch.ones(shape), "'mine' is a Tensor; expected"),
+        (
+            lambda shape, *_: nm.masks.Mask(torch.ones(shape), torch.ones(shape)),
+            "hidden of torch.fl",
+        ),
+        (
+            lambda shape, *_: nm.masks.Mask(*torch.ones(2, 3, dtype=bool)),
+            r"hidden of .* shape \(3,\)",
+        ),
+        (lambda shape: None, r"the mask of scheme 'mine' fails \(TypeError.*called as mask\(shape"),
+    ],
+)
+def test_a_mask_that_is_none_is_refused_before_training(session, mask, message):
+    pre = nm.MtMPretrainer(**TINY | {"schemes": [nm.Scheme("mine", mask)]})
+    with pytest.raises(InvalidInputError, match=f"MtMPretrainer.fit: .*{message}"):
+        pre.fit(session)
+    assert not hasattr(pre, "model_")
+
+
+def test_a_mask_that_asks_for_nothing_is_warned_of(session):
+    mask = _constant(slice(0, 2), slice(0, 0))
+    with pytest.warns(NeuromaskWarning, match="'mine' asks for no entry in 32 trials"):
+        nm.MtMPretrainer(**TINY | {"schemes": ["neuron", nm.Scheme("mine", mask)]}).fit(session)
+
+
+@pytest.mark.parametrize("given", [None, "neuron", {"name": "x"}])
+def test_only_schemes_are_registered(given):
+    with pytest.raises(
+        InvalidInputError, match="register_scheme: given a .*; expected a neuromask.S"
+    ):
+        nm.register_scheme(given)
+
+
+@pytest.mark.parametrize(("name", "mask"), [("x", None), ("", neuron_mask), (3, neuron_mask)])
+def test_a_scheme_needs_a_name_and_a_function(name, mask):
+    with pytest.raises(InvalidInputError, match="Scheme: name is .*; expected a name"):
+        nm.Scheme(name, mask)

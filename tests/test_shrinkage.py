@@ -28,7 +28,7 @@ class Overconfident:
     def stitch(self, name):
         return self.stitches[name]
 
-    def predictions(self, n_trials):
+    def predictions(self, sessions, n_trials):
         for name, (change, counts) in self.trials.items():
             stitch = self.stitch(name)
             scheme = torch.arange(len(counts)) % 2

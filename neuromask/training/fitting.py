@@ -12,7 +12,7 @@ from .._random import RandomStreams
 from .._recordings import Recording, region_codes
 from ..errors import warn
 from ..nn.session_network import SessionNetwork
-from ..schemes import Scheme, SchemeSampler
+from ..schemes import Scheme, SchemeSampler, check_mask
 from .batches import SessionTensors
 from .loop import TrainingConfig, train, train_in_stages
 from .masked_prediction import MaskedPrediction
@@ -25,6 +25,9 @@ __all__ = ["Masking", "fit_network", "session_tensors"]
 # Bits per spike of validation trials under the mean rates' beyond chance and short fits: a few tiny
 # ones end at minus some hundredths, rates that are too high end at minus several bits.
 FAR_BELOW_THE_MEAN = -0.2
+
+# Trials of a mask that is looked at before training: enough that a rare one has a target.
+MASKS_TO_CHECK = 32
 
 
 @dataclass(frozen=True)
@@ -105,6 +108,7 @@ def fit_network(
     training, validation = (
         session_tensors(part, masking.ignored, device) for part in (recordings, held_out)
     )
+    _check_masks(masking.schemes, training)
     start_from = PretendedNew if strategy is None else InferredStarts
     objective = MaskedPrediction(
         model,
@@ -125,12 +129,22 @@ def fit_network(
         with dropping_less(model):
             history = train_in_stages(model, objective, config, streams, stages, on_epoch=on_epoch)
     shrink(model, objective)
-    found = objective.validate()
-    if found is not None and found[0] < FAR_BELOW_THE_MEAN:
+    judged = "validation" if validation else "training"
+    bits, _ = objective.score(validation or training)
+    if bits < FAR_BELOW_THE_MEAN:
         warn(
-            f"predictions of the validation trials are {-found[0]:.2g} bits per spike below those of "
+            f"predictions of the {judged} trials are {-bits:.2g} bits per spike below those of "
             f"the mean rates. Lower learning_rate, which was {config.learning_rate:g}; check that "
             "training and validation trials are of the same neurons and state."
         )
     history.attrs.pop("stopped", None)
     return history
+
+
+def _check_masks(schemes: Sequence[Scheme], sessions: Sequence[SessionTensors]) -> None:
+    """Look at one mask of each scheme, of the first session that can use it."""
+    for scheme in schemes:
+        usable = (s for s in sessions if scheme.reason_against(s.regions) is None)
+        session = next(usable, None)
+        if session is not None:
+            check_mask(scheme, (MASKS_TO_CHECK, *session.counts.shape[1:]), session.regions)

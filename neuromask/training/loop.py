@@ -99,6 +99,7 @@ def train(
     config: TrainingConfig,
     streams: RandomStreams,
     *,
+    keep_start: bool = False,
     on_epoch: Callable[[dict[str, float]], None] = lambda row: None,
 ) -> pd.DataFrame:
     """Train a network in place and leave it with its best weights.
@@ -116,6 +117,9 @@ def train(
         How to train.
     streams : RandomStreams
         Source of the order of batches.
+    keep_start : bool, default=False
+        Whether the weights that training starts from are worth keeping where it is interrupted before
+        an epoch is done.
     on_epoch : callable, optional
         Told of each epoch's row of the history as it is made.
 
@@ -131,7 +135,8 @@ def train(
     DivergedError
         If training diverged before any weights were validated.
     KeyboardInterrupt
-        If it was interrupted, and not by a person who waits for this very fit.
+        If it was interrupted, and not by a person who waits for this very fit, or before there was
+        anything to keep.
 
     Warns
     -----
@@ -170,7 +175,7 @@ def train(
             if best.state and epoch - best.epoch >= config.n_iter_no_change:
                 break
     except KeyboardInterrupt:
-        if not run_by_a_person():
+        if not run_by_a_person() or not (history.rows or keep_start):
             raise
         interrupted = True
         warn(f"Training was interrupted after {len(history.rows)} epochs; {best.kept} are kept.")
@@ -222,7 +227,7 @@ def train_in_stages(
         def tell(row: dict[str, float], done: int = done) -> None:
             on_epoch(row | {"epoch": row["epoch"] + done})
 
-        history = train(model, objective, config, streams, on_epoch=tell)
+        history = train(model, objective, config, streams, keep_start=True, on_epoch=tell)
         stopped = history.attrs.pop("stopped", False)
         tables.append(history.assign(stage=stage, epoch=history["epoch"] + done))
         done += len(history)

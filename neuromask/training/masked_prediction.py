@@ -136,10 +136,13 @@ class MaskedPrediction:
             Bits per spike over the training mean rate, averaged over schemes, and val_loss, val_bps
             and val_bps_<scheme> for the history.
         """
-        if not self.validation:
-            return None
+        return self.score(self.validation) if self.validation else None
+
+    @torch.no_grad()
+    def score(self, sessions: Sequence[SessionTensors]) -> tuple[float, dict[str, float]]:
+        """Score trials of some sessions, as `validate` does those that were set aside."""
         totals = _Totals.zeros(len(self.sampler.schemes), self.device)
-        for session_id, masked, log_rates in self.predictions(VALIDATION_TRIALS):
+        for session_id, masked, log_rates in self.predictions(sessions, VALIDATION_TRIALS):
             # The floor of the model's own base rates: a neuron that was silent in training and spikes
             # now surprises both alike. A lower one would count every such spike as known beforehand,
             # by the logarithm of the ratio of two floors.
@@ -152,11 +155,15 @@ class MaskedPrediction:
             row[f"val_bps_{scheme.name}"] = value
         return score, row
 
-    def predictions(self, n_trials: int) -> Iterator[tuple[str, MaskedTrials, Tensor]]:
-        """Predict the validation trials under masks that are the same at every call.
+    def predictions(
+        self, sessions: Sequence[SessionTensors], n_trials: int
+    ) -> Iterator[tuple[str, MaskedTrials, Tensor]]:
+        """Predict trials under masks that are the same at every call.
 
         Parameters
         ----------
+        sessions : sequence of SessionTensors
+            The trials.
         n_trials : int
             About how many masked trials to make of them all, but at least one of each.
 
@@ -167,8 +174,8 @@ class MaskedPrediction:
         """
         device = self.device
         generator = self.streams.torch("validation", device.type)
-        n_repeats = max(1, round(n_trials / sum(len(s.counts) for s in self.validation)))
-        for session in self.validation:
+        n_repeats = max(1, round(n_trials / sum(len(s.counts) for s in sessions)))
+        for session in sessions:
             trials = torch.arange(len(session.counts), device=device).repeat(n_repeats)
             for rows in trials.split(self.config.batch_size):
                 masked = mask_trials(session, rows, self.sampler, generator)

@@ -48,7 +48,9 @@ def shrink(model: SessionNetwork, objective: MaskedPrediction) -> None:
     """
     if not objective.validation:
         return
-    predicted = objective.predictions(VALIDATION_TRIALS * len(objective.validation))
+    predicted = objective.predictions(
+        objective.validation, VALIDATION_TRIALS * len(objective.validation)
+    )
     for session_id, parts in groupby(predicted, key=itemgetter(0)):
         stitch = model.stitch(session_id)
         targets = [_targets(stitch, masked, log_rates) for _, masked, log_rates in parts]
