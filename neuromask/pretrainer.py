@@ -325,9 +325,11 @@ class MtMPretrainer(
         excluded = table_exclusions(known, schemes, self.ignore_regions)
         goes_on = self.warm_start and hasattr(self, "model_") and self._goes_on(recordings, schemes)
         if goes_on:
+            architecture = self._architecture
             model = copy.deepcopy(self.model_).to(device)
         else:
-            model = self._new_model(recordings, schemes, streams.torch("init")).to(device)
+            architecture = self._asked_architecture(recordings)
+            model = _new_model(recordings, architecture, schemes, streams.torch("init")).to(device)
         with fit_progress(self.verbose, self.max_epochs) as on_epoch:
             history = fit_network(
                 model,
@@ -341,7 +343,7 @@ class MtMPretrainer(
         self.model_ = model
         self.history_ = _continued(self.history_, history) if goes_on else history
         self.schemes_ = schemes
-        self._architecture = self._asked_architecture()
+        self._architecture = architecture
         self.excluded_ = excluded
         return self._know(known)
 
@@ -730,7 +732,9 @@ class MtMPretrainer(
         """Write the fitted model to a folder of safetensors and JSON.
 
         A loaded model goes on as this one would, but for a generator given as `random_state`, which
-        is not kept. A scheme of your own must be registered where the model is loaded.
+        is not kept. Parameters that shape the weights (`backbone`, sizes, `dropout`, `positions`,
+        `prompted`) are written as they were in `fit`, all others as they are now. A scheme or
+        backbone of your own must be registered where the model is loaded.
 
         Parameters
         ----------
@@ -745,27 +749,32 @@ class MtMPretrainer(
             If the folder exists, or a parameter holds what cannot be kept. Nothing is written then.
         """
         check_is_fitted(self)
+        architecture = self._architecture
+        shaping = {name: architecture[name] for name in ARCHITECTURE}
         description = {
             "parameters": {
                 name: plain(
                     _named_schemes(value) if name == "schemes" else value, f"parameter {name!r}"
                 )
-                for name, value in self.get_params(deep=False).items()
+                for name, value in (self.get_params(deep=False) | shaping).items()
             },
             "schemes": [plain(describe_scheme(scheme), "schemes_") for scheme in self.schemes_],
             "sessions": [
                 plain(dataclasses.asdict(info), "sessions_") for info in self.sessions_.values()
             ],
-            "encode": self.model_.encoder is not None,
-            "region_names": list(self.model_.region_names),
+            "encode": architecture["encode"],
+            "region_names": list(architecture["region_names"]),
             "history": plain_table(self.history_, "history_"),
             "excluded": plain_table(self.excluded_, "excluded_"),
         }
         return write_folder(folder, self.model_.state_dict(), description, overwrite=overwrite)
 
-    def _asked_architecture(self) -> dict[str, Any]:
-        """Return the parameters that shape the weights."""
-        return {name: getattr(self, name) for name in ARCHITECTURE}
+    def _asked_architecture(self, recordings: Sequence[Recording]) -> dict[str, Any]:
+        """Return all that shapes the weights of a model of these sessions, beside its schemes."""
+        encode = len(recordings) > 1 if self.encode_neurons == "auto" else bool(self.encode_neurons)
+        regions = sorted({name for r in recordings for name in r.info.regions or ()})
+        asked = {name: getattr(self, name) for name in ARCHITECTURE}
+        return asked | {"encode": encode, "region_names": tuple(regions)}
 
     def _goes_on(self, recordings: Sequence[Recording], schemes: Sequence[Scheme]) -> bool:
         """Say whether the last fit's weights are of these sessions, and refuse what does not fit them."""
@@ -776,7 +785,8 @@ class MtMPretrainer(
                 "that training starts anew. Set warm_start=False where that is meant."
             )
             return False
-        before, asked = dict(self._architecture), self._asked_architecture()
+        before = {name: self._architecture[name] for name in ARCHITECTURE}
+        asked = {name: getattr(self, name) for name in ARCHITECTURE}
         before["schemes"] = [scheme.name for scheme in self.schemes_]
         asked["schemes"] = [scheme.name for scheme in schemes]
         before["encode_neurons"] = self.model_.encoder is not None
@@ -798,48 +808,6 @@ class MtMPretrainer(
                 "anew."
             )
         return True
-
-    def _new_model(
-        self,
-        recordings: Sequence[Recording],
-        schemes: Sequence[Scheme],
-        generator: torch.Generator,
-    ) -> SessionNetwork:
-        """Make a backbone for these sessions."""
-        statistics = [
-            SessionStatistics.of(r.counts, r.info.session_id, r.info.regions) for r in recordings
-        ]
-        encode = len(recordings) > 1 if self.encode_neurons == "auto" else bool(self.encode_neurons)
-        regions = sorted({name for r in recordings for name in r.info.regions or ()})
-        return self._build(statistics, schemes, generator, encode=encode, region_names=regions)
-
-    def _build(
-        self,
-        statistics: Sequence[SessionStatistics],
-        schemes: Sequence[Scheme],
-        generator: torch.Generator,
-        *,
-        encode: bool,
-        region_names: Sequence[str],
-    ) -> SessionNetwork:
-        backbone = find_backbone(self.backbone)
-        config = backbone.configure(
-            dim=self.dim,
-            n_layers=self.n_layers,
-            n_heads=self.n_heads,
-            dropout=self.dropout,
-            positions=self.positions,
-            prompted=self.prompted,
-            encode=bool(encode),
-            region_names=tuple(region_names),
-        )
-        network = backbone.build(config, statistics, len(schemes), generator)
-        if not isinstance(network, SessionNetwork):
-            raise InvalidInputError(
-                f"backbone {self.backbone!r} built a {type(network).__name__}; expected a network that "
-                "derives from neuromask.nn.SessionNetwork, which says what it must define."
-            )
-        return network
 
     def _read_new_sessions(self, X: Any) -> list[Recording]:
         return read_new_sessions(X, self.sessions_, n_time=self.model_.n_time, rebin=self.rebin)
@@ -972,6 +940,38 @@ def check_parameters(pretrainer: MtMPretrainer) -> tuple[Scheme, ...]:
     return resolve_schemes(pretrainer.schemes, mask_ratio=ratio)
 
 
+def _new_model(
+    recordings: Sequence[Recording],
+    architecture: dict[str, Any],
+    schemes: Sequence[Scheme],
+    generator: torch.Generator,
+) -> SessionNetwork:
+    """Make a backbone for these sessions."""
+    statistics = [
+        SessionStatistics.of(r.counts, r.info.session_id, r.info.regions) for r in recordings
+    ]
+    return _build(statistics, architecture, schemes, generator)
+
+
+def _build(
+    statistics: Sequence[SessionStatistics],
+    architecture: dict[str, Any],
+    schemes: Sequence[Scheme],
+    generator: torch.Generator,
+) -> SessionNetwork:
+    """Make a backbone of an architecture, which is the same for the same arguments."""
+    backbone = find_backbone(architecture["backbone"])
+    network = backbone.build(
+        backbone.configure(**architecture), statistics, len(schemes), generator
+    )
+    if not isinstance(network, SessionNetwork):
+        raise InvalidInputError(
+            f"backbone {backbone.name!r} built a {type(network).__name__}; expected a network that "
+            "derives from neuromask.nn.SessionNetwork, which says what it must define."
+        )
+    return network
+
+
 @public
 def load(folder: str | os.PathLike) -> MtMPretrainer:
     """Read a model written by :meth:`MtMPretrainer.save`.
@@ -1035,15 +1035,12 @@ def _rebuild(tensors: dict[str, torch.Tensor], description: dict[str, Any]) -> M
         )
         for i in infos
     ]
-    pre.model_ = pre._build(
-        blank,
-        pre.schemes_,
-        torch.Generator().manual_seed(0),
-        encode=description.get("encode", False),
-        region_names=description.get("region_names", ()),
-    )
+    pre._architecture = {name: getattr(pre, name) for name in ARCHITECTURE} | {
+        "encode": description.get("encode", False),
+        "region_names": tuple(description.get("region_names", ())),
+    }
+    pre.model_ = _build(blank, pre._architecture, pre.schemes_, torch.Generator().manual_seed(0))
     pre.model_.load_state_dict(tensors)
-    pre._architecture = pre._asked_architecture()
     pre.history_ = read_plain_table(description["history"])
     pre.excluded_ = read_plain_table(description["excluded"])
     return pre._know({i.session_id: i for i in infos})

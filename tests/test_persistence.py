@@ -44,6 +44,45 @@ def test_many_sessions_and_odd_parameters(tmp_path):
     assert [s.mask.keywords["ratio"] for s in again.schemes_ if s.takes_ratio] == [(0.1, 0.5)]
 
 
+@pytest.mark.parametrize("encode", [False, True])
+@pytest.mark.parametrize("backbone", sorted(nm.available_backbones()))
+def test_every_backbone_comes_back_with_and_without_an_encoder(backbone, encode, tmp_path):
+    first, second = nm.simulate(20, n_sessions=2, n_neurons=8, n_time=10, random_state=0)
+    elsewhere = nm.Session(second.counts, ["LP", "CA1"] * 4, session_id="elsewhere")
+    pre = nm.MtMPretrainer(backbone=backbone, encode_neurons=encode, **TINY).fit(first)
+    tuned = pre.finetune(elsewhere, max_epochs=1)
+    for model, trials in ((pre, first), (tuned, first), (tuned, elsewhere)):
+        again = nm.load(model.save(tmp_path / "model", overwrite=True))
+        np.testing.assert_array_equal(again.predict(trials), model.predict(trials))
+        np.testing.assert_array_equal(again.transform(trials), model.transform(trials))
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        {"n_heads": 1},
+        {"dim": 32},
+        {"n_layers": 2},
+        {"dropout": 0.1},
+        {"backbone": "ndt2"},
+        {"prompted": False},
+        {"positions": "rope"},
+        {"schemes": ("causal", "neuron")},
+        {"encode_neurons": True},
+    ],
+    ids=lambda later: "-".join(later),
+)
+def test_weights_are_saved_with_what_they_were_made_with(pre, session, later, tmp_path):
+    changed = copy.deepcopy(pre).set_params(**later, batch_size=7)
+    again = nm.load(changed.save(tmp_path / "model"))
+    for scheme in ("neuron", "causal"):
+        rates = again.predict(session, scheme=scheme)
+        np.testing.assert_array_equal(rates, pre.predict(session, scheme=scheme))
+    assert again.batch_size == 7  # which shapes no weights, and stays as it was set
+    twice = nm.load(again.save(tmp_path / "model", overwrite=True))
+    np.testing.assert_array_equal(twice.predict(session), pre.predict(session))
+
+
 def test_an_existing_folder_is_kept(pre, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("precious")
