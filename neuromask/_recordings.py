@@ -25,6 +25,7 @@ __all__ = [
     "read_new_sessions",
     "read_to_fit",
     "rebinned",
+    "refuse_another",
     "region_codes",
     "region_members",
     "split_trials",
@@ -171,7 +172,13 @@ def read_new_sessions(
     return found
 
 
-def read_known(X: Any, known: dict[str, SessionInfo], *, rebin: float | None = None) -> Recording:
+def read_known(
+    X: Any,
+    known: dict[str, SessionInfo],
+    *,
+    rebin: float | None = None,
+    require_spikes: bool = False,
+) -> Recording:
     """Check trials of a session that the model was fitted on.
 
     Raises
@@ -179,12 +186,13 @@ def read_known(X: Any, known: dict[str, SessionInfo], *, rebin: float | None = N
     UnknownSessionError
         If the model does not know the session, or cannot tell which is meant.
     InvalidInputError
-        If neurons or their order, bins or bin width differ from what the model was fitted on.
+        If neurons or their order, the animal, bins or bin width differ from what the model was
+        fitted on, or there is not a single spike where one is required.
     """
     if isinstance(X, Recording):
         return X
     X = rebinned(X, rebin)
-    counts = check_spikes(X)
+    counts = check_spikes(X, require_spikes=require_spikes)
     info = _which(X, known)
     n_time, n_neurons = counts.shape[1:]
     if n_neurons != info.n_neurons:
@@ -193,20 +201,41 @@ def read_known(X: Any, known: dict[str, SessionInfo], *, rebin: float | None = N
             f"{info.n_neurons} features as input, the neurons of session {info.session_id!r} in "
             "the order of fit."
         )
-    if isinstance(X, Session):
-        _check_identity(X, info)
+    refuse_another(_describe(X, counts, info.session_id), info)
     if n_time > info.n_time:
         raise InvalidInputError(
             f"X has {n_time} bins; session {info.session_id!r} was fitted with "
             f"{info.n_time}. Cut trials to the fitted length."
         )
-    width = getattr(X, "bin_width", None)
-    if width is not None and info.bin_width is not None and not np.isclose(width, info.bin_width):
-        raise InvalidInputError(
-            f"X has bins of {width:g} s; session {info.session_id!r} was fitted with "
-            f"{info.bin_width:g} s. Bin the spikes again at the fitted width."
-        )
     return Recording(info, counts)
+
+
+def refuse_another(given: SessionInfo, fitted: SessionInfo) -> None:
+    """Refuse a recording that is not the fitted session of its name; what is not known is not compared.
+
+    Raises
+    ------
+    InvalidInputError
+        If its neurons or their order, its animal or its bin width differ.
+    """
+    _refuse_other_neurons(given, fitted)
+    name = fitted.session_id
+    if given.regions is not None and given.regions != fitted.regions:
+        raise InvalidInputError(
+            f"the neurons of session {name!r} are in other regions than in fit."
+        )
+    if given.subject and fitted.subject and given.subject != fitted.subject:
+        raise InvalidInputError(
+            f"X is of subject {given.subject!r} and session {name!r} was of {fitted.subject!r} in "
+            "fit: another animal under a fitted session_id. Give it a session_id of its own and "
+            "calibrate or finetune the model on it."
+        )
+    widths = given.bin_width, fitted.bin_width
+    if None not in widths and not np.isclose(*widths):
+        raise InvalidInputError(
+            f"X has bins of {given.bin_width:g} s; session {name!r} was fitted with "
+            f"{fitted.bin_width:g} s. Bin the spikes again at the fitted width."
+        )
 
 
 def region_codes(info: SessionInfo, ignored: str | Iterable[str]) -> np.ndarray:
@@ -300,7 +329,7 @@ def table_exclusions(
 
 def _read(X: Any, y: Any, regions: Any, default: Any, name: str) -> Recording:
     counts = check_spikes(X, min_trials=2, require_spikes=True)
-    n_trials, n_time, n_neurons = counts.shape
+    n_trials, _, n_neurons = counts.shape
     labels = resolve_regions(X, y, regions, default, n_trials=n_trials, n_neurons=n_neurons)
     session_id = getattr(X, "session_id", name)
     if labels is None:
@@ -315,17 +344,27 @@ def _read(X: Any, y: Any, regions: Any, default: Any, name: str) -> Recording:
             f"{len(silent)} of {n_neurons} neurons of session {session_id!r} have no "
             "spikes; they stay silent in predictions and have no score. excluded_ lists them."
         )
-    info = SessionInfo(
+    return Recording(_describe(X, counts, session_id, labels, silent), counts)
+
+
+def _describe(
+    X: Any,
+    counts: np.ndarray,
+    session_id: str,
+    labels: np.ndarray | None = None,
+    silent: tuple[int, ...] = (),
+) -> SessionInfo:
+    """Put together what a recording says of itself, and the regions that its neurons are taken to be in."""
+    return SessionInfo(
         session_id=session_id,
         subject=getattr(X, "subject", None),
-        n_neurons=n_neurons,
-        n_time=n_time,
+        n_neurons=counts.shape[2],
+        n_time=counts.shape[1],
         bin_width=getattr(X, "bin_width", None),
         regions=None if labels is None else tuple(labels.tolist()),
         silent=silent,
         identity=_identity(X, labels),
     )
-    return Recording(info, counts)
 
 
 def _identity(X: Any, labels: np.ndarray | None) -> dict[str, tuple[str, ...]]:
@@ -336,11 +375,10 @@ def _identity(X: Any, labels: np.ndarray | None) -> dict[str, tuple[str, ...]]:
     return identity
 
 
-def _check_identity(X: Session, info: SessionInfo) -> None:
+def _refuse_other_neurons(X: SessionInfo, info: SessionInfo) -> None:
     """Refuse other neurons than the fitted ones, and these in another order."""
-    carried = X.identity
     for column, fitted in info.identity.items():
-        given = carried.get(column, fitted)
+        given = X.identity.get(column, fitted)
         if given == fitted:
             continue
         first = next(i for i in range(len(fitted)) if given[i] != fitted[i])

@@ -30,6 +30,7 @@ from ._recordings import (
     read_known,
     read_new_sessions,
     read_to_fit,
+    refuse_another,
     region_members,
     split_trials,
     table_exclusions,
@@ -158,8 +159,8 @@ class MtMPretrainer(
     precision : {"auto", "bf16", "fp32"}, default="auto"
         Arithmetic of the network; auto takes bf16 where the hardware multiplies it fast.
     warm_start : bool, default=False
-        Go on from the weights of the last fit, if the sessions and their neurons are the same; other
-        sessions start anew, with a warning. What the weights were made for (`backbone`, sizes,
+        Go on from the weights of the last fit, if the sessions, their neurons, regions, animals and
+        bin widths are the same; other sessions start anew, with a warning. What the weights were made for (`backbone`, sizes,
         `dropout`, `positions`, `prompted`, `schemes`, `encode_neurons`, the longest trial) must be as
         it was. Each fit runs a whole schedule of its own: the learning rate rises and falls again
         over `max_epochs`, the optimiser forgets, and only weights of this fit are candidates for the
@@ -779,10 +780,17 @@ class MtMPretrainer(
     def _goes_on(self, recordings: Sequence[Recording], schemes: Sequence[Scheme]) -> bool:
         """Say whether the last fit's weights are of these sessions, and refuse what does not fit them."""
         fitted = {name: info.n_neurons for name, info in self.sessions_.items()}
-        if fitted != {r.info.session_id: r.info.n_neurons for r in recordings}:
+        try:
+            if fitted != {r.info.session_id: r.info.n_neurons for r in recordings}:
+                raise InvalidInputError(
+                    "the sessions or their neurons are not those of the last fit."
+                )
+            for r in recordings:
+                refuse_another(r.info, self.sessions_[r.info.session_id])
+        except InvalidInputError as error:
             warn(
-                "warm_start=True, but the sessions or their neurons are not those of the last fit, so "
-                "that training starts anew. Set warm_start=False where that is meant."
+                f"warm_start=True, but {error.reason} Training starts anew. "
+                "Set warm_start=False where that is meant."
             )
             return False
         before = {name: self._architecture[name] for name in ARCHITECTURE}
@@ -856,7 +864,9 @@ class MtMPretrainer(
             )
         given = X_val if is_session_list(X_val) else [X_val]
         with about("X_val"):
-            return recordings, [read_known(x, known, rebin=self.rebin) for x in given]
+            return recordings, [
+                read_known(x, known, rebin=self.rebin, require_spikes=True) for x in given
+            ]
 
     def _gives_tables(self) -> bool:
         """Say whether scikit-learn was asked to make tables of what `transform` returns."""

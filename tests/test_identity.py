@@ -28,15 +28,15 @@ def named():
     return nm.MtMPretrainer(**FAST).fit(make())
 
 
-def uses(pre, X):
-    """Give all ways to use a fitted model on trials."""
+def uses(pre, X, **fields):
+    """Give all ways to use a fitted model on trials; `fields` are those of the session to fit."""
     return {
         "predict": lambda: pre.predict(X),
         "transform": lambda: pre.transform(X),
         "translate": lambda: pre.translate(X, source="CA1", target="VISp"),
         "evaluate": lambda: pre.evaluate(X),
         "score": lambda: pre.score(X),
-        "fit": lambda: nm.MtMPretrainer(**FAST).fit(make(), X_val=X),
+        "fit": lambda: nm.MtMPretrainer(**FAST).fit(make(**fields), X_val=X),
         "decode": lambda: nm.MtMDecoder(pre, random_state=0).fit(X, np.arange(len(X)) % 2),
     }
 
@@ -56,6 +56,48 @@ def test_another_animal_under_the_same_name_is_refused_everywhere(named, use):
     other = make(range(300, 300 + N))
     with pytest.raises(InvalidInputError, match=r"other neurons.*calibrate or finetune"):
         uses(named, other)[use]()
+
+
+@pytest.mark.parametrize("use", USES)
+def test_another_subject_under_the_same_name_is_refused_everywhere(use):
+    fields = {"column": None, "subject": "mouse-1"}
+    pre = nm.MtMPretrainer(**FAST).fit(make(**fields))
+    X = make(column=None, subject="mouse-2")
+    with pytest.raises(InvalidInputError, match=r"'mouse-2' .*'mouse-1' in fit: another animal"):
+        uses(pre, X, **fields)[use]()
+    assert pre.predict(make(column=None)).shape == (12, 10, N)  # which says nothing of its animal
+
+
+OTHERS = {
+    "names": ({}, {"names": range(300, 300 + N)}, "other neurons than session"),
+    "order": ({}, {"names": range(100, 100 + N)[::-1]}, "in another order than fit"),
+    "regions": ({}, {"regions": ["LP", "DG"] * (N // 2)}, "region of neuron 0 is 'LP'"),
+    "subject": ({"subject": "a"}, {"subject": "b"}, "another animal under a fitted session_id"),
+    "bins": ({"bin_width": 0.02}, {"bin_width": 0.01}, "bins of 0.01 s"),
+}
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_warm_start_never_goes_on_from_weights_of_other_neurons(other):
+    before, now, why = OTHERS[other]
+    pre = nm.MtMPretrainer(**FAST, warm_start=True).fit(make(**before))
+    with pytest.warns(nm.NeuromaskWarning, match=f"fit: warm_start=True, but .*{why}.* anew"):
+        pre.fit(make(**now))
+    assert pre.history_["epoch"].tolist() == [1]
+    anew = nm.MtMPretrainer(**FAST).fit(make(**now))
+    np.testing.assert_array_equal(pre.predict(make(**now)), anew.predict(make(**now)))
+
+
+def test_warm_start_never_goes_on_with_other_bins_or_regions_given_to_fit():
+    session = make(column=None, bin_width=0.02)
+    pre = nm.MtMPretrainer(**FAST, warm_start=True).fit(session)
+    with pytest.warns(nm.NeuromaskWarning, match=r"bins of 0\.04 s.*starts anew"):
+        pre.set_params(rebin=0.04).fit(session)
+    with pytest.warns(nm.NeuromaskWarning, match=r"in other regions than in fit\. Training starts"):
+        pre.fit(session, regions=["LP", "DG"] * (N // 2))
+    assert pre.history_["epoch"].tolist() == [1]
+    pre.fit(session, regions=["LP", "DG"] * (N // 2))
+    assert pre.history_["epoch"].tolist() == [1, 2]
 
 
 def test_the_message_gives_the_order_that_mends_it(named):

@@ -173,6 +173,13 @@ def test_trials_are_set_aside_of_sessions_that_have_many():
         nm.MtMPretrainer(validation_fraction="some").fit(many)
 
 
+def test_validation_trials_without_a_spike_are_refused(session):
+    silent = session[:4]
+    silent.counts = np.zeros_like(silent.counts)
+    with pytest.raises(InvalidInputError, match=r"fit \(X_val\): X holds no spikes"):
+        nm.MtMPretrainer(**TINY).fit(session, X_val=silent)
+
+
 def test_warm_start_goes_on(session):
     pre = nm.MtMPretrainer(**TINY, warm_start=True).fit(session)
     before = {k: v.clone() for k, v in weights(pre).items()}
