@@ -38,7 +38,7 @@ from ._recordings import (
 from ._splits import VALIDATIONS
 from .errors import CheckpointError, InvalidInputError, about, public, warn
 from .evaluation import PredictRates, evaluate, predict_hidden, summarise, task_scheme
-from .nn.backbones import find_backbone
+from .nn.backbones import available_backbones, find_backbone
 from .nn.device import resolve_device, resolve_precision
 from .nn.fitted import FittedNetwork
 from .nn.session_network import SessionNetwork
@@ -119,7 +119,7 @@ class MtMPretrainer(
         that calibrate a session which counts as new in an epoch are left out of it.
     encode_neurons : bool or "auto", default="auto"
         Train an encoder that infers a neuron's weights from its statistics and region, which new
-        sessions start from; auto does where several sessions are fitted.
+        sessions start from; auto does where several sessions are fitted and the backbone can.
     dim, n_layers, n_heads : int, default=128, 2, 4
         Width, depth and attention heads of the trunk.
     dropout : float, default=0.3
@@ -372,8 +372,8 @@ class MtMPretrainer(
         Raises
         ------
         InvalidInputError
-            If the model has no encoder, as one fitted on a single session, or the sessions do not
-            fit it.
+            If the model has no encoder, as one fitted on a single session, the sessions do not fit
+            it, or a parameter is out of range.
 
         Examples
         --------
@@ -384,10 +384,19 @@ class MtMPretrainer(
         (20, 20, 12)
         """
         check_is_fitted(self)
+        check_parameters(self)
         if self.model_.encoder is None:
+            name = self._architecture["backbone"]
+            backbone = available_backbones().get(name)
+            if backbone is not None and not backbone.encodes_neurons:
+                raise InvalidInputError(
+                    f"the model has no encoder of neurons, which backbone {name!r} cannot have; use "
+                    f"finetune, or fit with one that can: backbone={_encoding_backbones()}."
+                )
             raise InvalidInputError(
-                "the model has no encoder of neurons, which is trained across sessions; "
-                "fit it on several sessions (or with encode_neurons=True), or use finetune."
+                "the model has no encoder of neurons, as it was fitted without one, which is the "
+                "default for a single session; use finetune, or fit on several sessions (with "
+                "encode_neurons='auto' or True)."
             )
         recordings = self._read_new_sessions(X)
         new = self._with_sessions(recordings, np.random.default_rng(0))
@@ -451,6 +460,7 @@ class MtMPretrainer(
             As in `fit`.
         """
         check_is_fitted(self)
+        check_parameters(self)
         check_choice("strategy", strategy, ("auto", *ADAPTATION_STAGES))
         if max_epochs is not None:
             check_positive_int("max_epochs", max_epochs)
@@ -632,9 +642,11 @@ class MtMPretrainer(
         Raises
         ------
         InvalidInputError
-            If the session does not fit, or tables are asked for that are not pooled.
+            If the session does not fit, `pooling` is no way to pool, or tables are asked for that
+            are not pooled.
         """
         check_is_fitted(self)
+        check_choice("pooling", self.pooling, POOLINGS)
         recording = read_known(X, self.sessions_, rebin=self.rebin)
         if self.pooling == "none" and self._gives_tables():
             raise InvalidInputError(
@@ -945,9 +957,22 @@ def check_parameters(pretrainer: MtMPretrainer) -> tuple[Scheme, ...]:
             f"mask_ratio={pretrainer.mask_ratio!r}; expected a number between 0 and 1, or "
             "a pair (low, high)."
         )
-    find_backbone(pretrainer.backbone)
+    backbone = find_backbone(pretrainer.backbone)
+    asks_to_encode = pretrainer.encode_neurons != "auto" and pretrainer.encode_neurons
+    if asks_to_encode and not backbone.encodes_neurons:
+        raise InvalidInputError(
+            f"encode_neurons=True, but backbone {backbone.name!r} cannot have an encoder of neurons, "
+            "as its config has no field 'encode'. Set encode_neurons='auto' or False, or one that "
+            f"can: backbone={_encoding_backbones()}."
+        )
     ratio = (ratios[0], ratios[1]) if len(ratios) == 2 else ratios[0]
     return resolve_schemes(pretrainer.schemes, mask_ratio=ratio)
+
+
+def _encoding_backbones() -> str:
+    """List the backbones that can have an encoder of neurons."""
+    found = sorted(name for name, b in available_backbones().items() if b.encodes_neurons)
+    return " or ".join(map(repr, found))
 
 
 def _new_model(
@@ -1001,7 +1026,8 @@ def load(folder: str | os.PathLike) -> MtMPretrainer:
     CheckpointError
         If the folder is not a model, is damaged, or was written by a later version.
     InvalidInputError
-        If the model was fitted with a scheme that is not registered, or not the same.
+        If the model was fitted with a backbone or a scheme that is not registered, or with another
+        scheme of that name.
     """
     tensors, description = read_folder(folder)
     try:
@@ -1016,6 +1042,12 @@ def load(folder: str | os.PathLike) -> MtMPretrainer:
 
 def _rebuild(tensors: dict[str, torch.Tensor], description: dict[str, Any]) -> MtMPretrainer:
     known = set(inspect.signature(MtMPretrainer).parameters)
+    backbone = description["parameters"]["backbone"]
+    if isinstance(backbone, str) and backbone not in available_backbones():
+        raise InvalidInputError(
+            f"the model was saved with a backbone {backbone!r}, which is not registered. Register it "
+            f"first: neuromask.register_backbone(neuromask.Backbone({backbone!r}, ...))."
+        )
     pre = MtMPretrainer(
         **{
             name: _schemes_by_name(value) if name == "schemes" else _tuples(value)

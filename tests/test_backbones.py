@@ -64,8 +64,46 @@ def test_a_users_network_fits_adapts_saves_and_loads(registered, tmp_path):
 def test_a_network_without_an_encoder_cannot_calibrate_and_says_so(registered):
     known, new = nm.simulate(20, n_sessions=2, n_neurons=8, n_time=12, random_state=0)
     pre = nm.MtMPretrainer(backbone="filter", **TINY).fit(known)
-    with pytest.raises(nm.InvalidInputError, match="no encoder of neurons"):
+    cause = r"which backbone 'filter' cannot have; use finetune, .*backbone='ndt1' or 'ndt2'"
+    with pytest.raises(nm.InvalidInputError, match=f"calibrate: .*no encoder of neurons, {cause}"):
         pre.calibrate(new)
+
+
+def test_an_encoder_that_a_network_cannot_have_is_refused(registered):
+    session = nm.simulate(20, n_neurons=8, n_time=12, random_state=0)
+    pre = nm.MtMPretrainer(backbone="filter", encode_neurons=True, **TINY)
+    with pytest.raises(
+        nm.InvalidInputError, match="fit: encode_neurons=True, but .*'filter' cannot"
+    ):
+        pre.fit(session)
+    assert pre.set_params(encode_neurons=False).fit(session).model_.encoder is None
+
+
+def test_a_model_with_a_network_that_is_not_registered_says_how_to_load_it(registered, tmp_path):
+    session = nm.simulate(20, n_neurons=8, n_time=12, random_state=0)
+    folder = nm.MtMPretrainer(backbone="filter", **TINY).fit(session).save(tmp_path / "model")
+    del backbones._REGISTRY["filter"]
+    with pytest.raises(
+        nm.InvalidInputError,
+        match=r"load: .*'filter'.*Register it first: neuromask\.register_backbone",
+    ):
+        nm.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("ndt1", r"backbone is 'ndt1'; expected a neuromask\.Backbone\(name"),
+        (None, "backbone is None; expected"),
+        (nm.Backbone(None, FilterConfig, Filter), "name is None; expected text"),
+        (nm.Backbone("own", {"dim": 16}, Filter), r"config of backbone 'own' is .*a dataclass"),
+        (nm.Backbone("own", FilterConfig(), Filter), r"config of backbone 'own' is .*a dataclass"),
+        (nm.Backbone("own", FilterConfig, None), "build of backbone 'own' is None; expected"),
+    ],
+)
+def test_what_is_no_backbone_is_not_registered(registered, given, message):
+    with pytest.raises(nm.InvalidInputError, match=f"^register_backbone: .*{message}"):
+        nm.register_backbone(given)
 
 
 @pytest.mark.parametrize("name", sorted(nm.available_backbones()))

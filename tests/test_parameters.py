@@ -1,5 +1,6 @@
 """Parameters of the wrong type are refused by name, and odd ones mean what they say."""
 
+import copy
 import inspect
 
 import numpy as np
@@ -43,6 +44,24 @@ def test_a_parameter_of_the_wrong_type_is_refused_by_its_name(session, name):
 def test_what_is_expected_is_said(session, name, value, message):
     with pytest.raises(InvalidInputError, match=message):
         nm.MtMPretrainer(**FAST | {name: value}).fit(session)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("batch_size", 0), ("n_iter_no_change", 0), ("session_sampling", "x"), ("dropout", -1)],
+)
+@pytest.mark.parametrize("method", ["finetune", "calibrate"])
+def test_parameters_set_after_fit_are_checked_before_they_are_used(name, value, method):
+    *known, new = nm.simulate(20, n_sessions=3, n_neurons=8, n_time=12, random_state=0)
+    pre = nm.MtMPretrainer(**FAST).fit(known).set_params(**{name: value})
+    with pytest.raises(InvalidInputError, match=rf"^MtMPretrainer\.{method}: {name}={value!r}"):
+        getattr(pre, method)(new)
+
+
+def test_pooling_set_after_fit_is_checked(pre, session):
+    changed = copy.copy(pre).set_params(pooling="maen")
+    with pytest.raises(InvalidInputError, match=r"transform: pooling='maen'.*Did you mean 'mean'"):
+        changed.transform(session)
 
 
 def test_paths_of_the_wrong_type_are_refused(pre, session):

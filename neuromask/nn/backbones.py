@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 from ..errors import InvalidInputError, public, suggest
@@ -46,8 +46,16 @@ class Backbone:
 
     def configure(self, **sizes: Any) -> Any:
         """Make the config from those sizes that the backbone has."""
-        known = {field.name for field in fields(self.config)}
+        known = self._sizes()
         return self.config(**{name: value for name, value in sizes.items() if name in known})
+
+    @property
+    def encodes_neurons(self) -> bool:
+        """Whether its networks can have an encoder of neurons, which their config is then asked for."""
+        return "encode" in self._sizes()
+
+    def _sizes(self) -> set[str]:
+        return {field.name for field in fields(self.config)}
 
 
 _REGISTRY: dict[str, Backbone] = {}
@@ -60,8 +68,23 @@ def register_backbone(backbone: Backbone, *, overwrite: bool = False) -> Backbon
     Raises
     ------
     InvalidInputError
-        If the name is taken and `overwrite` is False.
+        If it is no backbone, or the name is taken and `overwrite` is False.
     """
+    if not isinstance(backbone, Backbone):
+        raise InvalidInputError(
+            f"backbone is {backbone!r}; expected a neuromask.Backbone(name, config, build)."
+        )
+    if not (isinstance(backbone.name, str) and backbone.name):
+        raise InvalidInputError(f"the backbone's name is {backbone.name!r}; expected text.")
+    if not (isinstance(backbone.config, type) and is_dataclass(backbone.config)):
+        raise InvalidInputError(
+            f"the config of backbone {backbone.name!r} is {backbone.config!r}; expected a dataclass."
+        )
+    if not callable(backbone.build):
+        raise InvalidInputError(
+            f"build of backbone {backbone.name!r} is {backbone.build!r}; expected a function or "
+            "class, called as build(config, sessions, n_schemes, generator)."
+        )
     if backbone.name in _REGISTRY and not overwrite:
         raise InvalidInputError(
             f"a backbone named {backbone.name!r} exists; choose another name or "
