@@ -29,6 +29,8 @@ __all__ = [
 FORMAT = "neuromask.MtMPretrainer"
 MODEL_FORMAT = 2
 TENSORS, DESCRIPTION = "model.safetensors", "model.json"
+# What a description must hold, and the type of each.
+PARTS = {"parameters": dict, "schemes": list, "sessions": list, "history": dict, "excluded": dict}
 
 
 def check_new_folder(folder: str | os.PathLike, *, overwrite: bool = False) -> Path:
@@ -81,11 +83,7 @@ def read_folder(folder: str | os.PathLike) -> tuple[dict[str, Tensor], dict[str,
         ) from error
     if not isinstance(description, dict) or description.get("format") != FORMAT:
         raise CheckpointError(f"{folder / DESCRIPTION} does not describe a {FORMAT}.")
-    if description["version"] > MODEL_FORMAT:
-        raise CheckpointError(
-            f"{folder} has format version {description['version']}; this neuromask reads "
-            f"up to {MODEL_FORMAT}. Upgrade neuromask."
-        )
+    _check_description(description, folder)
     try:
         tensors = load_file(folder / TENSORS)
     except (SafetensorError, OSError) as error:
@@ -95,6 +93,28 @@ def read_folder(folder: str | os.PathLike) -> tuple[dict[str, Tensor], dict[str,
     if description["version"] < 2:
         tensors = {_renamed(name): tensor for name, tensor in tensors.items()}
     return tensors, description
+
+
+def _check_description(description: dict[str, Any], folder: Path) -> None:
+    """Refuse a version that is none or a later one, and parts that are missing or of another type."""
+    version = description.get("version")
+    if isinstance(version, bool) or not isinstance(version, int) or version < 1:
+        raise CheckpointError(
+            f"{folder / DESCRIPTION} has format version {version!r}; expected a whole number from 1 "
+            f"to {MODEL_FORMAT}. Save or copy the model again."
+        )
+    if version > MODEL_FORMAT:
+        raise CheckpointError(
+            f"{folder} has format version {version}; this neuromask reads "
+            f"up to {MODEL_FORMAT}. Upgrade neuromask."
+        )
+    for name, kind in PARTS.items():
+        if not isinstance(description.get(name), kind):
+            raise CheckpointError(
+                f"{folder} does not hold a whole model ({name!r} in {DESCRIPTION} is "
+                f"{'missing' if name not in description else f'no {kind.__name__}'}). "
+                "Save or copy the model again."
+            )
 
 
 def _renamed(name: str) -> str:

@@ -913,9 +913,9 @@ def fitted_network(pretrainer: MtMPretrainer) -> FittedNetwork:
     return FittedNetwork(pretrainer.model_.to(device), pretrainer.schemes_, device, precision)
 
 
-def check_parameters(pretrainer: MtMPretrainer) -> tuple[Scheme, ...]:
-    """Refuse parameters out of range; return the schemes, with `mask_ratio` put in."""
-    for name in ("dim", "n_layers", "n_heads", "batch_size", "max_epochs", "n_iter_no_change"):
+def check_architecture(pretrainer: MtMPretrainer) -> None:
+    """Refuse parameters that shape no weights that there can be."""
+    for name in ("dim", "n_layers", "n_heads"):
         check_positive_int(name, getattr(pretrainer, name))
     if pretrainer.dim % pretrainer.n_heads:
         raise InvalidInputError(
@@ -923,16 +923,30 @@ def check_parameters(pretrainer: MtMPretrainer) -> tuple[Scheme, ...]:
             "sizes that divide."
         )
     check_fraction("dropout", pretrainer.dropout)
+    check_choice("positions", pretrainer.positions, POSITIONS)
+    check_choice("prompted", pretrainer.prompted, (True, False))
+    if pretrainer.positions == "rope" and pretrainer.dim // pretrainer.n_heads % 2:
+        raise InvalidInputError(
+            f"positions='rope' turns pairs of features, and dim={pretrainer.dim} gives each "
+            f"of n_heads={pretrainer.n_heads} an odd number; choose sizes that give an even one."
+        )
+    find_backbone(pretrainer.backbone)
+
+
+def check_parameters(pretrainer: MtMPretrainer) -> tuple[Scheme, ...]:
+    """Refuse parameters out of range; return the schemes, with `mask_ratio` put in."""
+    check_architecture(pretrainer)
+    for name in ("batch_size", "max_epochs", "n_iter_no_change"):
+        check_positive_int(name, getattr(pretrainer, name))
     check_fraction("validation_fraction", pretrainer.validation_fraction, or_auto=True)
     check_fraction("learning_rate", pretrainer.learning_rate, low=1e-12, high=10.0)
     check_fraction("weight_decay", pretrainer.weight_decay, high=1000.0)
     check_choice("pooling", pretrainer.pooling, POOLINGS)
-    check_choice("positions", pretrainer.positions, POSITIONS)
     check_choice("validation", pretrainer.validation, VALIDATIONS)
     check_choice("session_sampling", pretrainer.session_sampling, SAMPLINGS)
     check_choice("encode_neurons", pretrainer.encode_neurons, ("auto", True, False))
     check_choice("precision", pretrainer.precision, PRECISIONS)
-    for name in ("mask_per_batch", "prompted", "warm_start"):
+    for name in ("mask_per_batch", "warm_start"):
         check_choice(name, getattr(pretrainer, name), (True, False))
     check_fraction("verbose", pretrainer.verbose, high=100.0)
     as_names("ignore_regions", pretrainer.ignore_regions)
@@ -940,11 +954,6 @@ def check_parameters(pretrainer: MtMPretrainer) -> tuple[Scheme, ...]:
         check_fraction(name, getattr(pretrainer, name))
     if pretrainer.rebin is not None:
         check_fraction("rebin", pretrainer.rebin, low=1e-6, high=1000.0)
-    if pretrainer.positions == "rope" and (pretrainer.dim // max(1, pretrainer.n_heads)) % 2:
-        raise InvalidInputError(
-            f"positions='rope' turns pairs of features, and dim={pretrainer.dim} gives each "
-            f"of n_heads={pretrainer.n_heads} an odd number; choose sizes that give an even one."
-        )
     ratios = (
         pretrainer.mask_ratio
         if isinstance(pretrainer.mask_ratio, (tuple, list))
@@ -1034,9 +1043,9 @@ def load(folder: str | os.PathLike) -> MtMPretrainer:
         return _rebuild(tensors, description)
     except InvalidInputError:
         raise
-    except (KeyError, TypeError, RuntimeError, ValueError) as error:
+    except Exception as error:  # a damaged description fails anywhere, in backbones too
         raise CheckpointError(
-            f"{folder} does not hold a whole model ({error}). Save or copy the model again."
+            f"{folder} does not hold a whole model ({type(error).__name__}: {error}). Save or copy the model again."
         ) from error
 
 
@@ -1055,14 +1064,15 @@ def _rebuild(tensors: dict[str, torch.Tensor], description: dict[str, Any]) -> M
             if name in known
         }
     )
+    try:
+        check_architecture(pre)
+    except InvalidInputError as error:  # of what is in the folder, not of what the caller gave
+        raise ValueError(error.reason) from error
     if description["version"] < 2:  # knew schemes by their name alone
         pre.schemes_ = resolve_schemes(description["schemes"], mask_ratio=pre.mask_ratio)
     else:
         pre.schemes_ = tuple(described_scheme(entry) for entry in description["schemes"])
-    infos = [
-        SessionInfo(**{name: _tuples(value) for name, value in entry.items()})
-        for entry in description["sessions"]
-    ]
+    infos = [_session_info(entry) for entry in description["sessions"]]
     if description["version"] < 2:  # knew neurons by their regions alone
         infos = [
             replace(i, identity={} if i.regions is None else {"region": i.regions}) for i in infos
@@ -1086,6 +1096,15 @@ def _rebuild(tensors: dict[str, torch.Tensor], description: dict[str, Any]) -> M
     pre.history_ = read_plain_table(description["history"])
     pre.excluded_ = read_plain_table(description["excluded"])
     return pre._know({i.session_id: i for i in infos})
+
+
+def _session_info(entry: dict[str, Any]) -> SessionInfo:
+    """Read what a model knows of a session, which says the same of each of its neurons."""
+    info = SessionInfo(**{name: _tuples(value) for name, value in entry.items()})
+    labels = [*info.identity.values(), *([] if info.regions is None else [info.regions])]
+    if not isinstance(info.session_id, str) or any(len(x) != info.n_neurons for x in labels):
+        raise ValueError(f"session {info.session_id!r} is not described for each of its neurons")
+    return info
 
 
 def _continued(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:

@@ -141,6 +141,64 @@ def test_damaged_models_are_refused(saved):
         nm.load(saved)
 
 
+MISSING = object()
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        *[("version", value) for value in (MISSING, "2", None, 0, 1.5, True, [])],
+        *[("parameters", value) for value in (MISSING, [], None, {})],
+        *[("schemes", value) for value in (MISSING, None, [], [None], [{}], ["neuron"])],
+        *[("sessions", value) for value in (MISSING, None, [], [None], [{}], ["s"], {})],
+        *[("history", value) for value in (MISSING, [], None, {"a": 1}, {"a": [1], "b": [1, 2]})],
+        *[("excluded", value) for value in (MISSING, "x", [], {"a": None})],
+        *[("encode", value) for value in ("x", True)],
+        ("region_names", 3),
+    ],
+)
+def test_a_damaged_description_is_refused(saved, part, value):
+    path = saved / "model.json"
+    description = json.loads(path.read_text())
+    if value is MISSING:
+        del description[part]
+    else:
+        description[part] = value
+    path.write_text(json.dumps(description))
+    with pytest.raises(CheckpointError, match=r"^load: .*(whole model|format version)"):
+        nm.load(saved)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[("n_heads", value) for value in (0, None, "4", 3, -1)],
+        *[("dim", value) for value in (0, 17, [16])],
+        *[("backbone", value) for value in (None, [], 5)],
+        *[("dropout", value) for value in ("x", 2.0)],
+        *[("positions", value) for value in ("x", None)],
+        ("n_layers", "1"),
+    ],
+)
+def test_damaged_sizes_are_refused(saved, name, value):
+    parameters = json.loads((saved / "model.json").read_text())["parameters"]
+    edit(saved, parameters=parameters | {name: value})
+    with pytest.raises(CheckpointError, match=r"^load: .*does not hold a whole model"):
+        nm.load(saved)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("n_neurons", 3), ("n_neurons", -1), ("n_neurons", "x"), ("regions", ["CA1"]), ("regions", 3)]
+    + [("session_id", None), ("identity", []), ("identity", {"region": ["CA1"]}), ("n_time", None)],
+)
+def test_damaged_sessions_are_refused(saved, name, value):
+    (session,) = json.loads((saved / "model.json").read_text())["sessions"]
+    edit(saved, sessions=[session | {name: value}])
+    with pytest.raises(CheckpointError, match=r"^load: .*does not hold a whole model"):
+        nm.load(saved)
+
+
 def test_an_unregistered_scheme_is_named(saved):
     schemes = json.loads((saved / "model.json").read_text())["schemes"]
     edit(saved, schemes=[schemes[0] | {"name": "mine"}, *schemes[1:]])
