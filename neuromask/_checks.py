@@ -49,7 +49,7 @@ def check_spikes(X: Any, *, min_trials: int = 1, require_spikes: bool = False) -
     Raises
     ------
     InvalidInputError
-        For a wrong rank, an empty axis, too few trials, values that are not counts, or no spikes.
+        For a list of sessions, a wrong rank, an empty axis, too few trials, values that are not counts, or no spikes.
 
     Examples
     --------
@@ -60,6 +60,10 @@ def check_spikes(X: Any, *, min_trials: int = 1, require_spikes: bool = False) -
         raise InvalidInputError(
             "X has masked entries; expected a count in every bin. Drop the trials or "
             "neurons with missing data, or fill them."
+        )
+    if isinstance(X, (list, tuple)) and any(getattr(x, "ndim", 0) == 3 for x in X):
+        raise InvalidInputError(
+            f"X is a list of {len(X)} session{'s' * (len(X) > 1)}; expected one. Pass each by itself."
         )
     try:
         counts = np.asarray(X)

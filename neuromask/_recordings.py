@@ -159,7 +159,8 @@ def read_new_sessions(
         if x.session_id in known:
             raise InvalidInputError(
                 f"a session {x.session_id!r} was fitted; expected one that the model does "
-                "not know. Give the new one a session_id of its own."
+                "not know. Give the new one a session_id of its own; warm_start=True and fit goes on "
+                "training the same sessions."
             )
     found = read_to_fit(given, None, None, None, rebin=rebin)
     _agree_on_bin_width([*found, *(Recording(i, np.empty(0)) for i in known.values())])
@@ -406,11 +407,13 @@ def _which(X: Any, known: dict[str, SessionInfo]) -> SessionInfo:
     if isinstance(X, Session):
         if X.session_id in known:
             return known[X.session_id]
+        # Names that differ in digits alone are those of different recordings, dates or animals.
+        misspelt = [n for n in known if _without_digits(n) != _without_digits(X.session_id)]
         raise UnknownSessionError(
             f"session {X.session_id!r} is not among the fitted sessions "
-            f"{_some(list(known))}.{suggest(X.session_id, known)} A model predicts sessions that it "
-            "knows: calibrate or finetune it on trials of this one, or give its trials the fitted "
-            "session_id."
+            f"{_some(list(known))}.{suggest(X.session_id, misspelt)} A model predicts sessions that "
+            "it knows: calibrate or finetune it on trials of this one, or, only if it is the same "
+            "recording, give its trials the fitted session_id."
         )
     if len(known) == 1:
         return next(iter(known.values()))
@@ -418,6 +421,10 @@ def _which(X: Any, known: dict[str, SessionInfo]) -> SessionInfo:
         f"X is an array and the model knows {len(known)} sessions {_some(list(known))}; "
         "pass a Session, whose session_id says which is meant."
     )
+
+
+def _without_digits(name: str) -> str:
+    return "".join(c for c in name if not c.isdigit())
 
 
 def _some(names: Sequence[str]) -> str:

@@ -210,7 +210,9 @@ def test_a_single_trial_to_train_on_is_refused(many, sessions):
 def test_bad_input_is_refused_before_any_work(many, sessions):
     before = state(many)
     for method in (many.finetune, many.calibrate):
-        with pytest.raises(InvalidInputError, match="session 'sim-0' was fitted"):
+        with pytest.raises(
+            InvalidInputError, match=r"'sim-0' was fitted.*; warm_start=True and fit goes on"
+        ):
             method(sessions[0])
         with pytest.raises(InvalidInputError, match="X is a ndarray; expected a Session"):
             method(sessions[3].counts)

@@ -9,6 +9,7 @@ import pytest
 import sklearn
 
 import neuromask as nm
+from neuromask.baselines import PSTH, MeanRate, PoissonGLM
 from neuromask.errors import InvalidInputError
 
 from .conftest import TINY
@@ -174,3 +175,11 @@ def test_arguments_of_the_wrong_type_are_refused(pre, session):
     ):
         with pytest.raises(InvalidInputError, match=message):
             call()
+
+
+@pytest.mark.parametrize("of", [lambda s: s, lambda s: s.counts], ids=["sessions", "arrays"])
+def test_a_list_where_one_session_is_expected_is_named(pre, session, of):
+    several = [of(session), of(session)]
+    for call in (pre.predict, pre.transform, MeanRate().fit, PSTH().fit, PoissonGLM().fit):
+        with pytest.raises(InvalidInputError, match=r"X is a list of 2 sessions; expected one"):
+            call(several)

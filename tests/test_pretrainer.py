@@ -323,9 +323,15 @@ def test_bad_parameters_are_refused_in_fit(session, monkeypatch, parameters, mes
 
 
 def test_what_the_model_does_not_know(pre, session):
-    stranger = nm.Session(session.counts, session_id="sim-7")
-    with pytest.raises(UnknownSessionError, match=r"'sim-7' is not among.*Did you mean 'sim-0'"):
+    stranger = nm.Session(session.counts, session_id="simm-0")
+    with pytest.raises(UnknownSessionError, match=r"'simm-0' is not among.*Did you mean 'sim-0'"):
         pre.predict(stranger)
+    other = nm.Session(session.counts, session_id="sim-7")
+    alone = (
+        r"'sim-7' is not among the fitted sessions \['sim-0'\]\. A model .*only if it is the same"
+    )
+    with pytest.raises(UnknownSessionError, match=alone):
+        pre.predict(other)
     with pytest.raises(InvalidInputError, match="X has 3 features"):
         pre.predict(session.counts[:, :, :3])
     with pytest.raises(InvalidInputError, match="40 bins; session 'sim-0' was fitted with 20"):
