@@ -20,6 +20,7 @@ __all__ = [
     "MANY_TRIALS",
     "Recording",
     "SessionInfo",
+    "check_own_names",
     "is_session_list",
     "read_known",
     "read_new_sessions",
@@ -119,15 +120,19 @@ def read_to_fit(
         _read(rebinned(x, rebin), None, r, default, f"session-{i}")
         for i, (x, r) in enumerate(zip(X, per_session, strict=True))
     ]
-    ids = [r.info.session_id for r in found]
-    twice = sorted({name for name in ids if ids.count(name) > 1})
+    check_own_names([r.info.session_id for r in found])
+    _agree_on_bin_width(found)
+    return found
+
+
+def check_own_names(session_ids: Sequence[str]) -> None:
+    """Refuse sessions that share a name, as what is known of one would be taken for the other's."""
+    twice = sorted({name for name in session_ids if session_ids.count(name) > 1})
     if twice:
         raise InvalidInputError(
             f"sessions share the session_id {', '.join(map(repr, twice))}; expected one "
             "name each. Set session_id when making them."
         )
-    _agree_on_bin_width(found)
-    return found
 
 
 def rebinned(X: Any, rebin: float | None) -> Any:

@@ -14,9 +14,9 @@ from sklearn.base import clone
 
 from ._checks import check_choice, check_fraction
 from ._files import whole_file
-from ._recordings import is_session_list
+from ._recordings import check_own_names, is_session_list
 from ._splits import hold_out, n_held_out
-from .errors import InvalidInputError, public, suggest, warn
+from .errors import InvalidInputError, about, public, suggest, warn
 from .evaluation import summarise
 from .pretrainer import MtMPretrainer, check_parameters
 from .schemes import MTM_SCHEMES, describe_scheme, resolve_schemes
@@ -264,17 +264,25 @@ def _parameters(variants: Any) -> dict[str, dict[str, Any]]:
     return given
 
 
-def _pairs(X: Any, X_test: Any, test_fraction: float) -> list[tuple[Session, Session]]:
-    """Return training and test trials of each session."""
-    sessions = list(X) if is_session_list(X) else [X]
+def _sessions(name: str, given: Any) -> list[Session]:
+    """Return one Session or several as a list, each with a name of its own."""
+    sessions = list(given) if is_session_list(given) else [given]
     for session in sessions:
         if not isinstance(session, Session):
             raise InvalidInputError(
-                f"X holds a {type(session).__name__}; expected Sessions: "
+                f"{name} holds a {type(session).__name__}; expected Sessions: "
                 "neuromask.Session(X, regions)."
             )
+    with about(name):
+        check_own_names([session.session_id for session in sessions])
+    return sessions
+
+
+def _pairs(X: Any, X_test: Any, test_fraction: float) -> list[tuple[Session, Session]]:
+    """Return training and test trials of each session."""
+    sessions = _sessions("X", X)
     if X_test is not None:
-        tests = {t.session_id: t for t in (X_test if is_session_list(X_test) else [X_test])}
+        tests = {t.session_id: t for t in _sessions("X_test", X_test)}
         missing = [s.session_id for s in sessions if s.session_id not in tests]
         if missing:
             raise InvalidInputError(

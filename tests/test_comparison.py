@@ -84,6 +84,17 @@ def test_bad_sessions_are_refused(sessions):
         nm.compare(sessions, [sessions[0]])
 
 
+def test_sessions_that_share_a_name_are_refused(sessions):
+    other = nm.Session(sessions[1].counts, sessions[1].regions, session_id="sim-0")
+    twice, said = [sessions[0], other], "sessions share the session_id 'sim-0'"
+    with pytest.raises(InvalidInputError, match=rf"compare \(X\): {said}"):
+        nm.compare(twice, progress=pytest.fail)
+    with pytest.raises(InvalidInputError, match=rf"compare \(X_test\): {said}"):
+        nm.compare(sessions[0], twice, progress=pytest.fail)
+    with pytest.raises(InvalidInputError, match="X_test holds a ndarray; expected Sessions"):
+        nm.compare(sessions[0], sessions[0].counts, progress=pytest.fail)
+
+
 FORWARD = {"estimator": TINY, "tasks": ["forward_prediction"], "variants": ["MtM", "temporal"]}
 
 
