@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Sequence
 from numbers import Real
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -317,10 +317,21 @@ def as_names(name: str, given: str | Iterable[Any] | None) -> tuple[str, ...]:
     return tuple(str(entry) for entry in given)
 
 
-def as_array(name: str, given: Any, *, dtype: Any = None) -> np.ndarray:
-    """Return an array that torch can read, that is, one that runs forwards, or raise."""
+def as_array(
+    name: str, given: Any, *, dtype: Any = None, order: Literal["C", "K"] = "C"
+) -> np.ndarray:
+    """Return an array, or raise.
+
+    By default it is one that torch can read, that is, one that runs forwards; order "K" leaves it
+    as it lies in memory, so that sums over it are rounded alike.
+    """
+    if np.ma.is_masked(given):
+        raise InvalidInputError(
+            f"{name} has masked entries; expected a value in every place. Drop what is missing, "
+            "or fill it."
+        )
     try:
-        return np.asarray(given, dtype=dtype, order="C")
+        return np.asarray(given, dtype=dtype, order=order)
     except (ValueError, TypeError) as error:
         raise InvalidInputError(
             f"{name} is a {type(given).__name__} that cannot be read as an array ({error}); expected "

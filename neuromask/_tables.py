@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from numbers import Real
 from typing import Any
 
@@ -11,7 +11,29 @@ import pandas as pd
 
 from .errors import InvalidInputError
 
-__all__ = ["plain_column", "read_indices", "read_table"]
+__all__ = ["need_columns", "plain_column", "read_indices", "read_table"]
+
+
+def need_columns(table: Any, columns: Sequence[str], made_by: str = "") -> None:
+    """Refuse what is no table or lacks a column.
+
+    Parameters
+    ----------
+    table : Any
+        What was given.
+    columns : sequence of str
+        Columns that are needed.
+    made_by : str, optional
+        The function that makes such tables.
+    """
+    expected = f"a table of {made_by}" if made_by else f"the columns {list(columns)}"
+    if not isinstance(table, pd.DataFrame):
+        raise InvalidInputError(
+            f"the table is a {type(table).__name__}; expected a DataFrame, {expected}."
+        )
+    missing = [column for column in columns if column not in table.columns]
+    if missing:
+        raise InvalidInputError(f"the table lacks {missing}; expected {expected}.")
 
 
 def read_table(given: Any, length: int, name: str, row: str) -> pd.DataFrame:

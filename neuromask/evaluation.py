@@ -29,6 +29,7 @@ from ._checks import (
     check_regions,
     check_spikes,
 )
+from ._tables import need_columns
 from .errors import InvalidInputError, public
 from .metrics import bits_per_spike, poisson_d2
 
@@ -136,7 +137,10 @@ def predict_hidden(
 
     Parameters
     ----------
-    predict_rates, X, regions, neurons, n_forward_bins, ignore_regions, max_bytes, progress
+    predict_rates : callable
+        ``predict_rates(counts, hidden, task)``, as in :func:`evaluate`; rates that do not depend on
+        what is hidden are refused.
+    X, regions, neurons, n_forward_bins, ignore_regions, max_bytes, progress
         As in :func:`evaluate`.
     task : str, default="co_smoothing"
         What is hidden while an entry is predicted, see :func:`evaluate`.
@@ -161,7 +165,13 @@ def predict_hidden(
     (20, 20, 8)
     """
     request = _Request.read(X, regions, neurons, n_forward_bins, ignore_regions, max_bytes)
-    (name,) = _chosen_tasks([task], request.labels)
+    (name,) = _chosen_tasks("task", [task], request.labels)
+    if not callable(predict_rates):
+        raise InvalidInputError(
+            f"predict_rates is a {type(predict_rates).__name__}; expected a function "
+            "predict_rates(counts, hidden, task), as rates that are given hide nothing. Score "
+            "them with neuromask.evaluate."
+        )
     passes = list(_passes(name, request, []))
     done = 0
 
@@ -251,7 +261,7 @@ def evaluate(
     """
     request = _Request.read(X, regions, neurons, n_forward_bins, ignore_regions, max_bytes)
     counts, labels = request.counts, request.labels
-    chosen_tasks = _chosen_tasks(tasks, labels)
+    chosen_tasks = _chosen_tasks("tasks", tasks, labels)
     null = _null_rates(null_rates, counts.shape[2])
     if not callable(predict_rates):
         given = _given_rates(predict_rates, counts.shape)
@@ -339,11 +349,9 @@ def summarise(table: pd.DataFrame, *, min_spikes: int = MIN_SPIKES) -> pd.DataFr
     [[0.3, 2.0, 1.0, 1.0]]
     """
     check_positive_int("min_spikes", min_spikes)
-    missing = [c for c in ("session", "task", "n_spikes", "bps", "d2") if c not in table]
-    if missing:
-        raise InvalidInputError(f"the table lacks {missing}; expected one of neuromask.evaluate.")
+    need_columns(table, ("session", "task", "n_spikes", "bps", "d2"), "neuromask.evaluate")
     rows = []
-    for (session, task), part in table.groupby(["session", "task"], sort=False):
+    for (session, task), part in table.groupby(["session", "task"], sort=False, dropna=False):
         known = part[part["bps"].notna()]
         counted = known[known["n_spikes"] >= min_spikes]
         active = counted[counted["rate"] >= ACTIVE_RATE] if "rate" in counted else counted[:0]
@@ -461,7 +469,7 @@ def _fill(
     )
     visible = np.concatenate([counts[rows] for _, rows in stack])
     visible[hidden] = 0
-    answer = np.asarray(predict_rates(visible, hidden, task))
+    answer = as_array("what predict_rates returned", predict_rates(visible, hidden, task))
     if answer.shape != visible.shape:
         raise InvalidInputError(
             f"predict_rates returned shape {answer.shape}; expected {visible.shape}, one "
@@ -479,7 +487,7 @@ def _fill(
 
 def _given_rates(given: ArrayLike, shape: tuple[int, ...]) -> np.ndarray:
     """Return rates that were given in place of a function."""
-    rates = np.asarray(given, dtype=np.float32)
+    rates = as_array("rates", given, dtype=np.float32, order="K")
     if rates.shape != shape:
         raise InvalidInputError(
             f"rates has shape {rates.shape}; expected {shape}, that of X, or a function "
@@ -515,12 +523,14 @@ def _chosen_neurons(neurons: Any, n_neurons: int) -> np.ndarray:
     return np.unique(chosen)
 
 
-def _chosen_tasks(tasks: Sequence[str] | None, labels: np.ndarray | None) -> tuple[str, ...]:
+def _chosen_tasks(
+    argument: str, tasks: Sequence[str] | None, labels: np.ndarray | None
+) -> tuple[str, ...]:
     if tasks is None:
         return TASKS if labels is not None else tuple(t for t in TASKS if t not in REGION_TASKS)
-    names = as_names("tasks", tasks)
+    names = as_names(argument, tasks)
     for name in names:
-        check_choice("tasks", name, TASKS)
+        check_choice(argument, name, TASKS)
         if name in REGION_TASKS and labels is None:
             raise InvalidInputError(
                 f"task {name!r} needs a region for each neuron and none are known; pass "
@@ -532,12 +542,13 @@ def _chosen_tasks(tasks: Sequence[str] | None, labels: np.ndarray | None) -> tup
 def _null_rates(null_rates: Any, n_neurons: int) -> np.ndarray | None:
     if null_rates is None:
         return None
-    null = np.asarray(null_rates, dtype=float)
-    if null.shape != (n_neurons,) or not np.isfinite(null).all() or (null < 0).any():
+    null = as_array("null_rates", null_rates, dtype=float)
+    if null.shape != (n_neurons,):
         raise InvalidInputError(
-            f"null_rates has shape {null.shape}; expected ({n_neurons},) finite, "
-            "non-negative expected counts per bin, one for every neuron of X, scored or not."
+            f"null_rates has shape {null.shape}; expected ({n_neurons},), one rate for every "
+            "neuron of X, scored or not."
         )
+    _check_rates(null, "null_rates has entries")
     return null
 
 

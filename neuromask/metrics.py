@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import gammaln, xlogy
 
+from ._checks import as_array
 from .errors import InvalidInputError, public
 
 __all__ = ["bits_per_spike", "poisson_d2", "poisson_nll", "psth_r2", "trial_r2"]
@@ -83,7 +84,9 @@ def bits_per_spike(
     """
     counts, rates = _check(counts, rates)
     axes = tuple(range(counts.ndim - 1))
-    null = counts.mean(axes) if null_rates is None else np.asarray(null_rates, dtype=float)
+    null = counts.mean(axes)
+    if null_rates is not None:
+        null = as_array("null_rates", null_rates, dtype=float)
     if null.shape != counts.shape[-1:]:
         raise InvalidInputError(
             f"null_rates has shape {null.shape}; expected {counts.shape[-1:]}, one "
@@ -195,7 +198,8 @@ def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
 
 
 def _check(counts: ArrayLike, rates: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    counts, rates = np.asarray(counts, dtype=float), np.asarray(rates, dtype=float)
+    counts = as_array("counts", counts, dtype=float, order="K")
+    rates = as_array("rates", rates, dtype=float, order="K")
     if counts.ndim < 2:
         raise InvalidInputError(
             f"counts has shape {counts.shape}; expected (..., neurons), at least two axes."

@@ -200,9 +200,6 @@ def test_null_rates_are_of_all_neurons():
     table = evaluate(Spy(), X, REGIONS, neurons=[1, 6], null_rates=null, tasks=["co_smoothing"])
     expected = bits_per_spike(X, np.full(X.shape, 0.7), null_rates=null)[[1, 6]]
     np.testing.assert_allclose(table["bps"], expected, atol=1e-6)
-    for bad in (np.ones(2), np.full(7, np.nan), -null):
-        with pytest.raises(InvalidInputError, match=r"evaluate: null_rates has shape .*\(7,\)"):
-            evaluate(Spy(), X, null_rates=bad)
 
 
 def test_degenerate_recordings():
@@ -333,7 +330,7 @@ def test_rates_in_place_of_a_function_are_checked():
         evaluate(np.ones(2), X)
     with pytest.raises(InvalidInputError, match="rates has entries that are negative"):
         evaluate(np.log(RATES), X)
-    with pytest.raises(InvalidInputError, match="predict_hidden: tasks='smoothing'"):
+    with pytest.raises(InvalidInputError, match="predict_hidden: task='smoothing'"):
         predict_hidden(Spy(), X, task="smoothing")
 
 
@@ -357,3 +354,44 @@ def test_a_fitted_model_predicts_hidden_entries_and_scores_them_against_any_null
     np.testing.assert_allclose(both["bps"][15:], expected, rtol=1e-9)
     with pytest.raises(InvalidInputError, match="evaluate: null_rates has 15 entries for 2 sess"):
         pre.evaluate([session, session], null_rates=null)
+
+
+@pytest.mark.parametrize("given", [None, [1, 2], {"bps": [1.0]}, "scores.csv"])
+def test_summarise_refuses_what_is_no_table(given):
+    with pytest.raises(InvalidInputError, match="summarise: the table is a .*expected a DataFrame"):
+        summarise(given)
+
+
+def test_summarise_keeps_rows_without_a_session():
+    scores = {"session": None, "task": "co_smoothing", "n_spikes": [50, 50], "d2": 0.1}
+    found = summarise(pd.DataFrame(scores | {"bps": [0.2, 0.4]}))
+    assert len(found) == 1
+    assert found["bps"].item() == pytest.approx(0.3)
+
+
+def test_given_rates_hide_nothing():
+    with pytest.raises(InvalidInputError, match="predict_hidden: predict_rates is a ndarray"):
+        predict_hidden(RATES, X)
+
+
+@pytest.mark.parametrize(
+    ("null", "message"),
+    [
+        (np.full(7, -1.0), "null_rates has entries that are negative"),
+        (np.full(7, np.nan), "null_rates has entries that are negative or not finite"),
+        (np.ones(3), r"null_rates has shape \(3,\)"),
+        (["a"] * 7, "null_rates is a list that cannot be read"),
+        (np.ma.masked_equal(np.arange(7.0), 3), "null_rates has masked entries"),
+    ],
+)
+def test_null_rates_that_cannot_be_used_are_explained(null, message):
+    with pytest.raises(InvalidInputError, match=f"evaluate: {message}"):
+        evaluate(Spy(), X, REGIONS, null_rates=null)
+
+
+def test_masked_rates_are_refused():
+    masked = np.ma.masked_greater(RATES, 1.0)
+    with pytest.raises(InvalidInputError, match="evaluate: rates has masked entries"):
+        evaluate(masked, X, REGIONS)
+    with pytest.raises(InvalidInputError, match="what predict_rates returned has masked entries"):
+        evaluate(lambda counts, hidden, task: np.ma.masked_equal(counts, 0), X, REGIONS)

@@ -161,3 +161,17 @@ def test_bad_counts_and_null():
         bits_per_spike(COUNTS, RATES, null_rates=[1.0, np.nan, 1.0, 1.0])
     with pytest.raises(InvalidInputError, match="psth_r2: counts has shape .* three axes"):
         psth_r2(COUNTS[0], RATES[0], np.arange(10))
+
+
+@pytest.mark.parametrize(
+    ("counts", "rates", "message"),
+    [
+        ([["a", "b"]], [[1.0, 2.0]], "counts is a list that cannot be read"),
+        ([[1, 2], [3]], [[1.0, 2.0]], "counts is a list that cannot be read"),
+        ([[1, 2]], [[1.0, 2.0], [3.0]], "rates is a list that cannot be read"),
+        ([[1, 2]], np.ma.masked_equal([[1.0, 2.0]], 2.0), "rates has masked entries"),
+    ],
+)
+def test_what_is_no_array_of_numbers_is_refused(counts, rates, message):
+    with pytest.raises(InvalidInputError, match=f"bits_per_spike: {message}"):
+        bits_per_spike(counts, rates)

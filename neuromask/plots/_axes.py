@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
-from ..errors import InvalidInputError, current_call
+from ..errors import current_call
 
 if TYPE_CHECKING:
     from types import ModuleType
 
     from matplotlib.axes import Axes
 
-__all__ = ["COLOURS", "LABELS", "need_axes", "need_columns", "need_matplotlib"]
+__all__ = ["COLOURS", "LABELS", "need_axes", "need_matplotlib"]
 
 # Okabe-Ito, which readers with any colour vision tell apart.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")
@@ -41,10 +39,3 @@ def need_matplotlib() -> ModuleType:
             f"{current_call()}: matplotlib is not installed. Run: pip install 'neuromask[plots]'"
         ) from error
     return plt
-
-
-def need_columns(table: pd.DataFrame, columns: tuple[str, ...]) -> None:
-    """Refuse a table that lacks a column."""
-    missing = [c for c in columns if c not in table.columns]
-    if missing:
-        raise InvalidInputError(f"the table lacks {missing}; expected the columns {list(columns)}.")

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from .._tables import need_columns
 from ..errors import public
-from ._axes import COLOURS, need_axes, need_columns
+from ._axes import COLOURS, need_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

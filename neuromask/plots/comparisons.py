@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from .._tables import need_columns
 from ..errors import InvalidInputError, public
-from ._axes import COLOURS, LABELS, need_axes, need_columns, need_matplotlib
+from ._axes import COLOURS, LABELS, need_axes, need_matplotlib
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

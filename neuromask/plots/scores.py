@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from .._checks import check_positive_int
+from .._tables import need_columns
 from ..errors import InvalidInputError, public
 from ..evaluation import MIN_SPIKES
-from ._axes import COLOURS, LABELS, need_axes, need_columns, need_matplotlib
+from ._axes import COLOURS, LABELS, need_axes, need_matplotlib
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
