@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import joblib
@@ -12,10 +11,11 @@ import numpy as np
 import pandas as pd
 from sklearn.base import clone
 
-from ._checks import check_choice, check_fraction
+from ._checks import check_choice, check_fraction, check_path, check_positive_int
 from ._files import whole_file
 from ._recordings import check_own_names, is_session_list
 from ._splits import hold_out, n_held_out
+from ._tables import need_columns
 from .errors import InvalidInputError, about, public, suggest, warn
 from .evaluation import summarise
 from .pretrainer import MtMPretrainer, check_parameters
@@ -33,6 +33,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "temporal": {"schemes": ("temporal",)},
     **{f"{name} only": {"schemes": (name,)} for name in MTM_SCHEMES},
 }
+# Columns of scores that a file must give back as whole numbers.
+WHOLE_NUMBERS = ("seed", "n_neurons", "n_few", "n_silent")
 
 
 @public
@@ -89,8 +91,8 @@ def compare(
     Raises
     ------
     InvalidInputError
-        If a variant is unknown or sets what is no parameter, or `path` holds another table, before
-        anything is fitted.
+        If sessions share a name, a variant is unknown or sets what is no parameter, or `path` holds
+        another table, before anything is fitted.
 
     Warns
     -----
@@ -108,6 +110,9 @@ def compare(
     """
     parameters = _parameters(variants)
     template = MtMPretrainer() if estimator is None else estimator
+    if not isinstance(template, MtMPretrainer):
+        raise InvalidInputError(f"estimator={template!r}; expected an MtMPretrainer.")
+    seeds = _seeds(seeds)
     fits = {name: clone(template).set_params(**given) for name, given in parameters.items()}
     for fit in fits.values():
         check_parameters(fit)
@@ -170,9 +175,12 @@ def contrast(
         Per task: both means, the mean difference over sessions (seeds averaged first) with its
         standard error, in how many sessions the model is better, and n_sessions.
     """
+    need_columns(table, ("session", "seed", "model", "task"), "neuromask.compare")
     names = list(dict.fromkeys(table["model"]))
     for name in (model, baseline):
         check_choice("model", name, names)
+    if model == baseline:
+        raise InvalidInputError(f"model and baseline are both {model!r}; expected two of {names}.")
     check_choice("metric", metric, list(table.columns))
     rows = []
     for task, part in table.groupby("task", sort=False):
@@ -194,19 +202,35 @@ def contrast(
 
 
 class _Kept:
-    """Scores of fits on disk, each under a key of all that they depend on."""
+    """Scores of fits on disk, each under a key of all that they depend on.
+
+    Each row says how many rows its fit has, so that a fit is told from the part of one that a file
+    cut short ends with.
+    """
 
     def __init__(self, path: str | os.PathLike | None) -> None:
-        self.path = None if path is None else Path(path)
-        self.table = pd.DataFrame({"key": []})
-        if self.path is not None and self.path.exists():
-            text = dict.fromkeys(("session", "model", "task", "key"), str)  # also where it is "01"
-            self.table = pd.read_csv(self.path, converters=text)
-            if "key" not in self.table:
-                raise InvalidInputError(
-                    f"{self.path} was not written by compare: it has no column 'key'. Choose "
-                    "another path."
-                )
+        self.path = None if path is None else check_path("path", path)
+        self.fits: dict[str, pd.DataFrame] = {}
+        if self.path is None or not self.path.exists():
+            return
+        text = dict.fromkeys(("session", "model", "task", "key"), str)  # also where it is "01"
+        try:
+            table = pd.read_csv(self.path, converters=text)
+        except (OSError, ValueError) as error:
+            raise InvalidInputError(
+                f"path={str(path)!r} cannot be read as a table ({_reason(error)}); expected a file "
+                "that compare wrote, or a new one."
+            ) from error
+        missing = [name for name in ("n_rows", "key") if name not in table]
+        if missing:
+            raise InvalidInputError(
+                f"{self.path} was not written by compare: it has no column {missing[0]!r}. "
+                "Choose another path."
+            )
+        for key, rows in table.groupby("key", sort=False):
+            if (rows["n_rows"] == len(rows)).all():
+                scores = rows.drop(columns=["n_rows", "key"]).reset_index(drop=True)
+                self.fits[key] = scores.astype(dict.fromkeys(WHOLE_NUMBERS, np.int64))
 
     def key(
         self, fit: MtMPretrainer, training: Session, test: Session, options: dict[str, Any]
@@ -222,16 +246,18 @@ class _Kept:
         return joblib.hash((parameters, trials, options))
 
     def find(self, key: str) -> pd.DataFrame | None:
-        rows = self.table[self.table["key"] == key]
-        return rows.drop(columns="key").reset_index(drop=True) if len(rows) else None
+        return self.fits.get(key)
 
     def add(self, key: str, scores: pd.DataFrame) -> None:
         if self.path is None:
             return
-        self.table = pd.concat([self.table, scores.assign(key=key)], ignore_index=True)
+        self.fits[key] = scores
+        fits = {key: fit.assign(n_rows=len(fit)) for key, fit in self.fits.items()}
+        # The number of rows stands last, where a row that was cut lacks it.
+        table = pd.concat(fits, names=["key", "row"]).reset_index(level="key")
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(self.path) as file:
-            self.table.to_csv(file, index=False)
+            table.to_csv(file, index=False)
 
 
 def _reason(error: Exception) -> str:
@@ -240,19 +266,31 @@ def _reason(error: Exception) -> str:
 
 def _parameters(variants: Any) -> dict[str, dict[str, Any]]:
     """Return parameters by the variant's name."""
+    expected = f"some of {list(VARIANTS)}, or a mapping of names to parameters"
     if isinstance(variants, Mapping):
+        for name, parameters in variants.items():
+            if not isinstance(parameters, Mapping):
+                raise InvalidInputError(
+                    f"variant {name!r} is {parameters!r}; expected a mapping of parameters to values."
+                )
         given = {str(name): dict(parameters) for name, parameters in variants.items()}
+    elif not isinstance(variants, Iterable):
+        raise InvalidInputError(f"variants={variants!r}; expected {expected}.")
     else:
         names = [variants] if isinstance(variants, str) else list(variants)
         for name in names:
-            if name not in VARIANTS:
+            if not isinstance(name, str) or name not in VARIANTS:
                 raise InvalidInputError(
-                    f"unknown variant {name!r}; expected some of {list(VARIANTS)}, or a "
-                    f"mapping of names to parameters.{suggest(str(name), VARIANTS)}"
+                    f"unknown variant {name!r}; expected {expected}.{suggest(str(name), VARIANTS)}"
                 )
         given = {name: VARIANTS[name] for name in names}
     known = MtMPretrainer().get_params()
     for name, parameters in given.items():
+        if "random_state" in parameters:
+            raise InvalidInputError(
+                f"variant {name!r} sets 'random_state', which every variant is given from seeds. "
+                "Pass seeds instead, so that variants are compared seed by seed."
+            )
         wrong = [p for p in parameters if p not in known]
         if wrong:
             raise InvalidInputError(
@@ -262,6 +300,15 @@ def _parameters(variants: Any) -> dict[str, dict[str, Any]]:
     if not given:
         raise InvalidInputError(f"no variants; expected some of {list(VARIANTS)}.")
     return given
+
+
+def _seeds(seeds: Any) -> tuple[int, ...]:
+    given = list(seeds) if isinstance(seeds, Iterable) else []
+    if not given:
+        raise InvalidInputError(
+            f"seeds={seeds!r}; expected one whole number or more, as in (0, 1)."
+        )
+    return tuple(check_positive_int("seeds", seed, minimum=0) for seed in given)
 
 
 def _sessions(name: str, given: Any) -> list[Session]:

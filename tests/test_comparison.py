@@ -60,6 +60,12 @@ def test_contrast_pairs_by_session():
         contrast(table, "MtM", "temperal")
     with pytest.raises(InvalidInputError, match="contrast: metric='bpss'"):
         contrast(table, "MtM", "temporal", metric="bpss")
+    with pytest.raises(InvalidInputError, match="contrast: model and baseline are both 'MtM'"):
+        contrast(table, "MtM", "MtM")
+    with pytest.raises(InvalidInputError, match=r"contrast: the table lacks \['model'\]"):
+        contrast(table.drop(columns="model"), "MtM", "temporal")
+    with pytest.raises(InvalidInputError, match="contrast: the table is a NoneType"):
+        contrast(None, "MtM", "temporal")
 
 
 @pytest.mark.parametrize(
@@ -70,9 +76,20 @@ def test_contrast_pairs_by_session():
         ({"variants": {"a": {"dim": 3}}}, "dim=3 is not a multiple"),
         ({"variants": []}, "no variants"),
         ({"test_fraction": 1.0}, "test_fraction"),
+        ({"variants": None}, "variants=None; expected some of"),
+        ({"variants": 5}, "variants=5; expected some of"),
+        ({"variants": [["MtM"]]}, r"unknown variant \['MtM'\]"),
+        ({"variants": {"a": 5}}, "variant 'a' is 5; expected a mapping"),
+        ({"variants": {"a": {"random_state": 3}}}, "variant 'a' sets 'random_state'.*Pass seeds"),
+        ({"seeds": ()}, r"seeds=\(\); expected one whole number or more"),
+        ({"seeds": 5}, "seeds=5; expected one whole number or more"),
+        ({"seeds": ["a"]}, "seeds='a'; expected a whole number"),
+        ({"estimator": "x"}, "estimator='x'; expected an MtMPretrainer"),
+        ({"path": 5}, "path=5; expected a path"),
+        ({"path": ""}, "path='' cannot be read as a table"),
     ],
 )
-def test_bad_variants_are_refused_before_any_fit(sessions, options, message):
+def test_bad_arguments_are_refused_before_any_fit(sessions, options, message):
     with pytest.raises(InvalidInputError, match=message):
         nm.compare(sessions, progress=pytest.fail, **options)
 
@@ -143,7 +160,7 @@ def test_a_comparison_that_was_stopped_goes_on(sessions, fits, tmp_path):
     fits.failures.clear()
     table = nm.compare(sessions, path=path, **FORWARD)
     assert len(fits.made) == 2
-    pd.testing.assert_frame_equal(table, nm.compare(sessions, **FORWARD), check_dtype=False)
+    pd.testing.assert_frame_equal(table, nm.compare(sessions, **FORWARD))
     assert [p.name for p in path.parent.iterdir()] == ["scores.csv"]
 
 
@@ -191,5 +208,26 @@ def test_a_scheme_of_ones_own_is_kept_and_found_again(sessions, fits, tmp_path):
     }
     table = nm.compare(sessions[0], **options)
     assert len(fits.made) == 1
-    pd.testing.assert_frame_equal(nm.compare(sessions[0], **options), table, check_dtype=False)
+    pd.testing.assert_frame_equal(nm.compare(sessions[0], **options), table)
     assert len(fits.made) == 1
+
+
+@pytest.mark.parametrize("cut", [1, 12])
+def test_a_fit_whose_rows_are_cut_off_is_made_again(sessions, fits, tmp_path, cut):
+    path = tmp_path / "scores.csv"
+    options = {"estimator": TINY, "variants": ["MtM", "temporal"], "path": path}
+    whole = nm.compare(sessions[0], **options)
+    text = path.read_text()
+    path.write_text(text[: text.rindex("\n", 0, -1) + cut])  # of the last row little is left
+    fits.made.clear()
+    pd.testing.assert_frame_equal(nm.compare(sessions[0], **options), whole)
+    assert [seed for _, seed in fits.made] == [0]
+    assert path.read_text() == text
+
+
+def test_files_that_hold_no_table_are_refused(sessions, tmp_path):
+    empty = tmp_path / "scores.csv"
+    empty.touch()
+    for path in (empty, tmp_path):
+        with pytest.raises(InvalidInputError, match="compare: path=.*cannot be read as a table"):
+            nm.compare(sessions, path=path, progress=pytest.fail)
