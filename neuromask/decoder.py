@@ -34,7 +34,14 @@ from .decoding.pretrained import (
 )
 from .decoding.readout import Readout, fit_readout, make_folds, read_scheme
 from .decoding.scores import compare_decoders, pooled_r2, summarise_decoders, warn_of_losses
-from .decoding.targets import Classes, Signals, read_groups, read_labels, read_target
+from .decoding.targets import (
+    Classes,
+    Signals,
+    check_class_weight,
+    read_groups,
+    read_labels,
+    read_target,
+)
 from .errors import InvalidInputError, public
 from .pretrainer import MtMPretrainer, fitted_network
 from .session import Session
@@ -596,8 +603,7 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
     def _check_parameters(self) -> None:
         check_choice("task", self.task, DECODING_TASKS)
         check_choice("finetune", self.finetune, ("head", *DECODER_STAGES))
-        if isinstance(self.class_weight, str):
-            check_choice("class_weight", self.class_weight, ["balanced"])
+        check_class_weight(self.class_weight)
         for name in ("max_epochs", "batch_size", "n_iter_no_change"):
             check_positive_int(name, getattr(self, name))
         check_fraction("learning_rate", self.learning_rate, low=1e-12, high=10.0)

@@ -613,7 +613,9 @@ def test_losing_to_a_baseline_is_never_silent(pre_planted, planted):
         ("regression", lambda n: np.full((n, 20), np.inf), r"infinity.*the first at \(0, 0\)"),
         ("regression", lambda n: np.zeros((n, 19)), r"shape \(48, 19\) and X has 20 bins"),
         ("regression", lambda n: np.zeros((n, 20, 2, 2)), r"expected \(48,\), \(48, 20\) or"),
-        ("regression", lambda n: [[1.0], [1.0, 2.0]] * (n // 2), "cannot be read as one array"),
+        ("regression", lambda n: [[1.0], [1.0, 2.0]] * (n // 2), "y is a list that cannot be read"),
+        ("regression", lambda n: np.ma.masked_less(np.arange(n), 3), "y has masked entries"),
+        ("classification", lambda n: np.ma.masked_less(np.arange(n) % 2, 1), "y has masked"),
         ("regression", lambda n: np.zeros(n) + 1j, "Complex data not supported"),
     ],
 )
@@ -632,6 +634,12 @@ def test_bad_targets_are_refused_before_any_work(session, monkeypatch, task, y, 
         ({"regions": "VIS"}, r"no region 'VIS' in this session.*Did you mean 'VISp'"),
         ({"regions": []}, "no region is named"),
         ({"class_weight": "balance"}, "class_weight='balance'.*Did you mean 'balanced'"),
+        ({"class_weight": [1, 2]}, r"class_weight=\[1, 2\]; expected 'balanced', None or"),
+        ({"class_weight": {-1: -1, 1: 1}}, "class_weight gives class -1 the weight -1; expected"),
+        ({"class_weight": {-1: 0, 1: 0}}, "class_weight gives class -1 the weight 0; expected"),
+        ({"class_weight": {-1: np.nan, 1: 1}}, "class_weight gives class -1 the weight nan"),
+        ({"class_weight": {-1: "a", 1: 1}}, "class_weight gives class -1 the weight 'a'"),
+        ({"class_weight": {9: 1}}, r"class_weight names \[9\], which are no classes of y"),
         ({"max_epochs": 0}, "max_epochs=0"),
         ({"learning_rate": -1}, "learning_rate=-1"),
         ({"weight_decay": -1}, "weight_decay=-1"),
@@ -648,7 +656,7 @@ def test_bad_targets_are_refused_before_any_work(session, monkeypatch, task, y, 
 def test_bad_parameters_are_refused_before_any_work(session, monkeypatch, parameters, message):
     monkeypatch.setattr("neuromask.pretrainer.fit_network", None)
     found = nm.MtMDecoder(**{"pretrainer": nm.MtMPretrainer(**TINY)} | parameters)
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(InvalidInputError, match=message):
         found.fit(session, session.trials["choice"])
     assert not hasattr(found, "pretrainer_")
 
@@ -709,3 +717,15 @@ def test_a_class_too_small_for_fine_tuning(pre, session, monkeypatch):
     monkeypatch.setattr("neuromask.pretrainer.fit_network", None)  # refused before pretraining
     with pytest.raises(InvalidInputError, match="a class has 1 of 48 trials.*finetune='head'"):
         decoder(nm.MtMPretrainer(**TINY), finetune="full").fit(session, y)
+
+
+def test_a_class_that_a_fold_lacks_may_have_a_weight(pre, session):
+    y = np.arange(48) % 2
+    weighed = {"class_weight": {0: 2.0, 1: 1.0, 7: 3.0}}
+    assert decoder(pre, **weighed).fit(session, y).classes_.tolist() == [0, 1]
+
+
+def test_masked_groups_are_refused(pre, session):
+    groups = np.ma.masked_less(np.arange(48) // 6, 1)
+    with pytest.raises(InvalidInputError, match="MtMDecoder.fit: groups has masked entries"):
+        decoder(pre).fit(session, np.arange(48) % 2, groups=groups)

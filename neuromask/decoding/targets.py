@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -11,10 +13,19 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
-from .._checks import is_missing
+from .._checks import as_array, check_choice, is_missing
 from ..errors import InvalidInputError, current_call
 
-__all__ = ["Classes", "Signals", "Units", "read_groups", "read_labels", "read_target"]
+__all__ = [
+    "Classes",
+    "Signals",
+    "Units",
+    "check_class_weight",
+    "read_groups",
+    "read_labels",
+    "read_target",
+    "read_values",
+]
 
 
 @dataclass(frozen=True)
@@ -44,7 +55,21 @@ class Classes:
         return replace(self, codes=self.codes[trials])
 
     def trial_weights(self, class_weight: Any) -> np.ndarray:
-        """Weigh trials by their class."""
+        """Weigh trials by their class.
+
+        Raises
+        ------
+        InvalidInputError
+            For weights of unknown classes, while some class has none.
+        """
+        labels = self.labels.tolist()
+        if isinstance(class_weight, Mapping):
+            strangers = [name for name in class_weight if name not in labels]
+            if strangers and not all(name in class_weight for name in labels):
+                raise InvalidInputError(
+                    f"class_weight names {strangers}, which are no classes of y; expected weights "
+                    f"of {labels}. A class that is not named weighs 1."
+                )
         return compute_sample_weight(class_weight, self.labels[self.codes])
 
 
@@ -103,6 +128,27 @@ class Signals:
         return np.ones(len(self.values))
 
 
+def check_class_weight(class_weight: Any) -> None:
+    """Refuse what is no "balanced", None or mapping of classes to finite, positive weights."""
+    if class_weight is None:
+        return
+    if isinstance(class_weight, str):
+        check_choice("class_weight", class_weight, ["balanced"])
+        return
+    if not isinstance(class_weight, Mapping):
+        raise InvalidInputError(
+            f"class_weight={class_weight!r}; expected 'balanced', None or a mapping of classes to "
+            "weights."
+        )
+    for name, weight in class_weight.items():
+        is_number = isinstance(weight, Real) and not isinstance(weight, (bool, np.bool_))
+        if not is_number or not 0 < float(weight) < np.inf:
+            raise InvalidInputError(
+                f"class_weight gives class {name!r} the weight {weight!r}; expected a finite number "
+                "above 0. Leave a class out by leaving out its trials."
+            )
+
+
 def read_target(
     y: Any, task: str, *, n_trials: int, n_time: int, rebin: float | None = None
 ) -> Classes | Signals:
@@ -126,7 +172,7 @@ def read_target(
         that do not suit the task.
     """
     if task == "regression":
-        return _signals(_as_array(y, n_trials), n_time, rebin)
+        return _signals(read_values(y, n_trials=n_trials), n_time, rebin)
     values = read_labels(y, n_trials=n_trials)
     labels, codes = np.unique(values, return_inverse=True)
     if len(labels) < 2:
@@ -139,7 +185,7 @@ def read_target(
 
 def read_labels(y: Any, *, n_trials: int, known: np.ndarray | None = None) -> np.ndarray:
     """Check class labels, one a trial and all of them `known`; see :func:`read_target`."""
-    values = _as_array(y, n_trials)
+    values = read_values(y, n_trials=n_trials)
     if values.ndim > 1 and values.size != n_trials:
         raise InvalidInputError(
             f"y has shape {values.shape}; expected ({n_trials},), one class a trial. For "
@@ -166,7 +212,7 @@ def read_labels(y: Any, *, n_trials: int, known: np.ndarray | None = None) -> np
 
 def read_groups(groups: Any, *, n_trials: int) -> np.ndarray:
     """Check the groups of trials, one a trial; return their numbers, in sorted order."""
-    values = np.asarray(groups)
+    values = as_array("groups", groups, order="K")
     if values.shape != (n_trials,):
         raise InvalidInputError(
             f"groups has shape {values.shape} and X has {n_trials} trials; expected ({n_trials},), "
@@ -181,19 +227,14 @@ def read_groups(groups: Any, *, n_trials: int) -> np.ndarray:
     return np.unique(values, return_inverse=True)[1]
 
 
-def _as_array(y: Any, n_trials: int) -> np.ndarray:
+def read_values(y: Any, *, n_trials: int) -> np.ndarray:
+    """Check a target of any kind: an entry a trial, and none missing; see :func:`read_target`."""
     if y is None:
         raise InvalidInputError(
             f"{current_call()} requires y to be passed, but the target y is None; expected one entry a "
             "trial."
         )
-    try:
-        values = np.asarray(y)
-    except ValueError as error:
-        raise InvalidInputError(
-            f"y cannot be read as one array ({error}); expected one entry a trial, with "
-            "equally long trials."
-        ) from error
+    values = as_array("y", y, order="K")
     if values.ndim == 0 or len(values) != n_trials:
         given = f"{len(values)} entries" if values.ndim else "a single value"
         raise InvalidInputError(
