@@ -55,6 +55,9 @@ LATE_PARAMETERS = {"device", "precision", "pooling", "verbose", "ignore_regions"
 
 
 def _decodes_classes(decoder: MtMDecoder) -> bool:
+    """Say whether classes are decoded: those that were fitted, or else what the parameter asks for."""
+    if hasattr(decoder, "readouts_"):
+        return hasattr(decoder, "classes_")
     return decoder.task == "classification"
 
 
@@ -178,7 +181,7 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
-        if _decodes_classes(self):
+        if self.task == "classification":
             tags.estimator_type = "classifier"
             tags.classifier_tags = ClassifierTags()
         else:
@@ -399,7 +402,8 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
         Warns
         -----
         NeuromaskWarning
-            If a baseline does better by more than a standard error.
+            If a baseline does better by more than a standard error, or cannot be fitted to these
+            trials, as where they are all alike, and is left out.
         """
         given, _, target = self._read(X, y)
         models: dict[str, Any] = {"MtM": self}
@@ -519,7 +523,7 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
             bins,
             cv=cv,
             groups=groups,
-            is_classes=_decodes_classes(self),
+            is_classes=isinstance(target, Classes),
             per_bin=target.per_bin,
         )
         width, start = recording.info.bin_width, getattr(X, "t_start", None) or 0.0
@@ -531,11 +535,9 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
         self._check_parameters()
         given = resolve_pretrainer(self.pretrainer)
         recording = read_trials(X, given)
-        return given, recording, self._target(recording, y, given)
-
-    def _target(self, recording: Recording, y: Any, pre: MtMPretrainer) -> Classes | Signals:
         n_trials, n_time, _ = recording.counts.shape
-        return read_target(y, self.task, n_trials=n_trials, n_time=n_time, rebin=pre.rebin)
+        target = read_target(y, self.task, n_trials=n_trials, n_time=n_time, rebin=given.rebin)
+        return given, recording, target
 
     def _decode(self, recording: Recording, hidden: np.ndarray, scheme: str) -> np.ndarray:
         """Return what users see, with some neurons hidden and a scheme's prompt."""
@@ -589,16 +591,18 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
 
     def _truth(self, recording: Recording, y: Any) -> np.ndarray:
         """Check what is to be scored against."""
-        counts = recording.counts
+        n_trials, n_time, _ = recording.counts.shape
         if not _decodes_classes(self):
-            target = cast(Signals, self._target(recording, y, self.pretrainer_))
+            rebin = self.pretrainer_.rebin
+            target = read_target(y, "regression", n_trials=n_trials, n_time=n_time, rebin=rebin)
+            target = cast(Signals, target)
             if target.units.shape != self._units.shape:
                 raise InvalidInputError(
                     f"y has {target.units.shape or 'one number'} a trial; expected "
                     f"{self._units.shape or 'one number'}, as fitted."
                 )
-            return target.values.reshape(len(counts), *target.units.shape)
-        return read_labels(y, n_trials=len(counts), known=self.classes_)
+            return target.values.reshape(n_trials, *target.units.shape)
+        return read_labels(y, n_trials=n_trials, known=self.classes_)
 
     def _check_parameters(self) -> None:
         check_choice("task", self.task, DECODING_TASKS)

@@ -18,6 +18,7 @@ from sklearn.preprocessing import StandardScaler
 
 import neuromask as nm
 from neuromask._random import random_streams
+from neuromask.decoding import decoding_baselines
 from neuromask.decoding.finetuning import _is_better, split_for_finetuning
 from neuromask.decoding.readout import fit_readout, fit_temperature
 from neuromask.decoding.targets import read_target
@@ -729,3 +730,38 @@ def test_masked_groups_are_refused(pre, session):
     groups = np.ma.masked_less(np.arange(48) // 6, 1)
     with pytest.raises(InvalidInputError, match="MtMDecoder.fit: groups has masked entries"):
         decoder(pre).fit(session, np.arange(48) % 2, groups=groups)
+
+
+def test_a_fit_answers_as_it_was_fitted_whatever_is_set_later(pre, session):
+    y = session.trials["choice"].to_numpy()
+    classes = decoder(pre).fit(session, y)
+    answer, score = classes.predict(session), classes.score(session, y)
+    classes.set_params(task="regression")
+    np.testing.assert_array_equal(classes.predict(session), answer)
+    assert classes.score(session, y) == score
+    assert classes.predict_proba(session).shape == (48, 2)
+    assert is_regressor(classes)  # which the next fit will be
+    numbers = decoder(pre, task="regression").fit(session, session.signals["whisker"])
+    answer = numbers.predict(session)
+    numbers.set_params(task="classification")
+    np.testing.assert_array_equal(numbers.predict(session), answer)
+    assert not hasattr(numbers, "predict_proba")
+
+
+def test_a_baseline_that_cannot_be_fitted_leaves_the_others(planted):
+    alike = nm.Session(np.repeat(planted.counts[:1], 30, axis=0), planted.regions)
+    pre = nm.MtMPretrainer(**TINY).fit(alike)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        table = decoder(pre).evaluate(alike, np.arange(30) % 2, cv=3)
+    told = [str(w.message) for w in caught if issubclass(w.category, NeuromaskWarning)]
+    left_out = {"reduced rank"}
+    assert set(table["model"]) == {"MtM", *decoding_baselines("classification")} - left_out
+    assert any("MtMDecoder.evaluate: 'reduced rank' cannot be fitted" in text for text in told)
+
+
+@pytest.mark.parametrize("cv", [[], 1, "a", GroupKFold(3)])
+def test_folds_that_cannot_be_cut_are_refused(pre, session, cv):
+    for call in (decoder(pre).evaluate, decoder(pre).time_resolved):
+        with pytest.raises(InvalidInputError, match=rf"{call.__qualname__}: cv="):
+            call(session, session.trials["choice"], cv=cv)

@@ -20,7 +20,7 @@ from neuromask.decoding import (
     summarise_decoders,
 )
 from neuromask.decoding.baselines import _mean
-from neuromask.errors import InvalidInputError
+from neuromask.errors import InvalidInputError, NeuromaskWarning
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +123,7 @@ def test_groups_are_never_parted(labelled):
     groups = np.repeat(["a", "b", "c", "d"], [30, 10, 15, 5])
     table = compare_decoders({"chance": pipe}, X, y, cv=GroupKFold(4), groups=groups)
     assert sorted(table["n_test"]) == [5, 10, 15, 30]
-    with pytest.raises(ValueError, match="groups"):
+    with pytest.raises(InvalidInputError, match="compare_decoders: cv=GroupKFold.* without groups"):
         compare_decoders({"chance": pipe}, X, y, cv=GroupKFold(4))
     with pytest.raises(InvalidInputError, match=r"groups has shape \(5,\) and X has 60 trials"):
         compare_decoders({"chance": pipe}, X, y, cv=GroupKFold(4), groups=groups[:5])
@@ -150,3 +150,63 @@ def test_comparisons_need_decoders_of_one_kind(labelled):
         compare_decoders({}, X, y)
     with pytest.raises(InvalidInputError, match="classifiers and regressors are mixed"):
         compare_decoders({"a": DummyClassifier(), "b": DummyRegressor()}, X, y)
+
+
+CHANCE = make_pipeline(FunctionTransformer(_mean), DummyClassifier())
+
+
+class Broken(DummyClassifier):
+    """Cannot be fitted."""
+
+    def fit(self, X, y, sample_weight=None):
+        raise ZeroDivisionError("no\nvariance")
+
+
+def test_a_decoder_that_fails_is_named_and_the_others_are_kept(labelled):
+    X, y = labelled
+    models = {"chance": CHANCE, "broken": Broken(), "again": CHANCE}
+    said = r"compare_decoders: 'broken' cannot be fitted .*\(ZeroDivisionError: no variance\)"
+    with pytest.warns(NeuromaskWarning, match=said):
+        table = compare_decoders(models, X, y, cv=3)
+    assert table["model"].tolist() == ["chance"] * 3 + ["again"] * 3
+    with pytest.raises(ZeroDivisionError):  # nothing is left that others could be compared with
+        compare_decoders({"broken": Broken(), "chance": CHANCE}, X, y, cv=3)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"models": [CHANCE]}, "models is a list; expected a mapping"),
+        ({"models": CHANCE}, "models is a Pipeline; expected a mapping"),
+        ({"models": {"a": "ridge"}}, r"models\['a'\] is a str; expected a decoder"),
+        ({"X": 3}, "X is a int"),
+        ({"y": np.arange(50) % 2}, "y has 50 entries and X has 60 trials"),
+        ({"y": np.r_[np.nan, np.arange(59) % 2]}, "Input y contains NaN"),
+        ({"cv": []}, r"cv=\[\] gives no folds"),
+        ({"cv": 1}, "cv=1 cannot cut 60 trials without groups"),
+        ({"cv": 0}, "cv=0 cannot cut 60 trials"),
+        ({"cv": "a"}, "cv='a' cannot cut 60 trials"),
+        ({"cv": GroupKFold(9), "groups": np.arange(60) % 2}, "cv=GroupKFold.* with these groups"),
+        ({"scoring": {"a": "accuracy"}}, r"scoring=\{'a': 'accuracy'\}; expected one name"),
+        ({"scoring": "acuracy"}, "scoring='acuracy'.*Did you mean 'accuracy'"),
+    ],
+)
+def test_comparisons_that_cannot_be_made_are_refused_before_any_fit(labelled, change, message):
+    X, y = labelled
+    given = {"models": {"broken": Broken()}, "X": X, "y": y, "cv": 3} | change
+    with pytest.raises(InvalidInputError, match=f"compare_decoders: {message}"):
+        compare_decoders(**given)
+
+
+@pytest.mark.parametrize("table", [None, [1], {"model": ["a"]}])
+def test_summaries_are_of_tables(table):
+    with pytest.raises(InvalidInputError, match="summarise_decoders: the table is a"):
+        summarise_decoders(table)
+
+
+@pytest.mark.parametrize("bad", [None, [np.nan, 1.0], [np.inf, 1.0], "text", [[1.0], [1.0, 2.0]]])
+def test_r2_is_of_finite_numbers(bad):
+    with pytest.raises(InvalidInputError, match="pooled_r2: y_true"):
+        pooled_r2(bad, [0.0, 1.0])
+    with pytest.raises(InvalidInputError, match="pooled_r2: y_pred"):
+        pooled_r2([0.0, 1.0], bad)

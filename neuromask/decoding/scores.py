@@ -9,18 +9,20 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student_t
 from sklearn.base import is_classifier
-from sklearn.metrics import balanced_accuracy_score, make_scorer
+from sklearn.metrics import balanced_accuracy_score, get_scorer, get_scorer_names, make_scorer
 from sklearn.model_selection import check_cv, cross_validate
 
+from .._checks import as_array, check_choice, check_fraction
 from .._splits import Folds
+from .._tables import need_columns
 from ..errors import InvalidInputError, public, warn
-from .targets import read_groups
+from .targets import read_groups, read_values
 
 __all__ = [
     "compare_decoders",
     "cut_trials",
-    "default_scoring",
     "pooled_r2",
+    "read_scoring",
     "summarise_decoders",
     "warn_of_losses",
 ]
@@ -45,7 +47,14 @@ def pooled_r2(y_true: Any, y_pred: Any) -> float:
     >>> pooled_r2([[0.0, 2.0], [4.0, 6.0]], [[0.0, 2.0], [4.0, 6.0]])
     1.0
     """
-    truth, answer = np.asarray(y_true, dtype=float), np.asarray(y_pred, dtype=float)
+    truth = as_array("y_true", y_true, dtype=float, order="K")
+    answer = as_array("y_pred", y_pred, dtype=float, order="K")
+    for name, values in (("y_true", truth), ("y_pred", answer)):
+        if not values.ndim or not np.isfinite(values).all():
+            raise InvalidInputError(
+                f"{name} is a single value or has NaN or infinite entries; expected a finite number "
+                "for every trial. Drop those trials from both."
+            )
     if truth.shape != answer.shape:
         raise InvalidInputError(
             f"y_true has shape {truth.shape} and y_pred {answer.shape}; expected the same."
@@ -71,6 +80,9 @@ def compare_decoders(
 ) -> pd.DataFrame:
     """Cross-validate several decoders on the same folds.
 
+    A decoder that cannot be fitted or scored is warned of and left out, so that the others are not
+    lost with it; but for the first, which the others are compared with.
+
     Parameters
     ----------
     models : mapping of str to estimator
@@ -93,22 +105,52 @@ def compare_decoders(
     -------
     DataFrame
         model, fold, n_train, n_test, score.
+
+    Raises
+    ------
+    InvalidInputError
+        For trials, targets, folds or a scoring that cannot be used, before anything is fitted.
+
+    Warns
+    -----
+    NeuromaskWarning
+        If a decoder other than the first fails, with its reason.
     """
+    if not isinstance(models, Mapping):
+        raise InvalidInputError(
+            f"models is a {type(models).__name__}; expected a mapping of names to decoders, as in "
+            "{'mine': decoder}."
+        )
     if not models:
         raise InvalidInputError("models is empty; expected at least one decoder.")
+    for name, model in models.items():
+        if not hasattr(model, "fit"):
+            raise InvalidInputError(
+                f"models[{name!r}] is a {type(model).__name__}; expected a decoder, which has fit."
+            )
     kinds = {name: is_classifier(model) for name, model in models.items()}
     if len(set(kinds.values())) > 1:
         raise InvalidInputError(
             f"classifiers and regressors are mixed ({kinds}); expected one kind."
         )
     is_classes = kinds[next(iter(kinds))]
+    if not hasattr(X, "__len__"):
+        raise InvalidInputError(f"X is a {type(X).__name__}; expected (trials, time, neurons).")
+    y = read_values(y, n_trials=len(X))
     splits = cut_trials(cv, y, groups, is_classes=is_classes)
-    scoring = default_scoring(is_classes) if scoring is None else scoring
-    rows = []
+    scoring = read_scoring(scoring, is_classes=is_classes)
+    first, rows = next(iter(models)), []
     for name, model in models.items():
-        scores = cross_validate(
-            model, X, y, cv=splits, scoring=scoring, n_jobs=n_jobs, error_score="raise"
-        )["test_score"]
+        try:
+            scores = cross_validate(
+                model, X, y, cv=splits, scoring=scoring, n_jobs=n_jobs, error_score="raise"
+            )["test_score"]
+        except Exception as error:  # whatever it is, the other decoders stand
+            if name == first:
+                raise
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            warn(f"{name!r} cannot be fitted to these folds and is left out ({reason[:200]}).")
+            continue
         rows += [
             {
                 "model": name,
@@ -122,6 +164,7 @@ def compare_decoders(
     return pd.DataFrame(rows)
 
 
+@public
 def summarise_decoders(table: pd.DataFrame, *, confidence: float = 0.95) -> pd.DataFrame:
     """Summarise the folds of :func:`compare_decoders`, the first model against each other.
 
@@ -131,7 +174,8 @@ def summarise_decoders(table: pd.DataFrame, *, confidence: float = 0.95) -> pd.D
         A table of :func:`compare_decoders`.
     confidence : float, default=0.95
         Coverage of the intervals, from Student's t over folds. Folds share training trials, so that
-        true intervals are somewhat wider.
+        true intervals are somewhat wider. Intervals are symmetric and know no bounds of a score: with
+        few folds that of an accuracy may reach below 0 or above 1.
 
     Returns
     -------
@@ -139,6 +183,8 @@ def summarise_decoders(table: pd.DataFrame, *, confidence: float = 0.95) -> pd.D
         Per model: score (mean over folds), se, ci_low, ci_high, and `difference` of the first model
         from it on the same folds with its `difference_se`.
     """
+    need_columns(table, ("model", "fold", "score"), "neuromask.decoding.compare_decoders")
+    check_fraction("confidence", confidence, low=1e-6)
     folds = table.pivot(index="fold", columns="model", values="score")
     names = list(dict.fromkeys(table["model"]))
     rows = []
@@ -170,13 +216,41 @@ def warn_of_losses(table: pd.DataFrame) -> None:
 
 
 def cut_trials(cv: Any, y: Any, groups: Any, *, is_classes: bool) -> Folds:
-    """Return the folds that `cv` means, as in scikit-learn; an int stratifies classes."""
+    """Return the folds that `cv` means, as in scikit-learn; an int stratifies classes.
+
+    Raises
+    ------
+    InvalidInputError
+        If `cv` is nothing that cuts trials, or cannot cut these, or into no fold at all.
+    """
     if groups is not None:
         groups = read_groups(groups, n_trials=len(y))
-    splitter = check_cv(cv, y, classifier=is_classes)
-    return list(splitter.split(np.empty(len(y)), y, groups))
+    try:
+        splitter = check_cv(cv, y, classifier=is_classes)
+        folds = list(splitter.split(np.empty(len(y)), y, groups))
+    except (ValueError, TypeError) as error:
+        with_groups = "without groups" if groups is None else "with these groups"
+        raise InvalidInputError(
+            f"cv={cv!r:.80} cannot cut {len(y)} trials {with_groups} ({str(error).rstrip('.')}); expected a number of "
+            "folds from 2 on, a splitter of scikit-learn, with groups where it needs them, or pairs "
+            "of training and test trials."
+        ) from error
+    if not folds:
+        raise InvalidInputError(
+            f"cv={cv!r:.80} gives no folds; expected at least one pair of training and test trials."
+        )
+    return folds
 
 
-def default_scoring(classes: bool) -> Any:
-    """Return the scorer of balanced accuracy, or of the pooled R²."""
-    return make_scorer(balanced_accuracy_score if classes else pooled_r2)
+def read_scoring(scoring: Any, *, is_classes: bool) -> Any:
+    """Return a scorer: by default that of balanced accuracy, or of the pooled R²."""
+    if scoring is None:
+        return make_scorer(balanced_accuracy_score if is_classes else pooled_r2)
+    if isinstance(scoring, str):
+        return get_scorer(check_choice("scoring", scoring, get_scorer_names()))
+    if not callable(scoring):
+        raise InvalidInputError(
+            f"scoring={scoring!r}; expected one name of scikit-learn or one function "
+            "scoring(decoder, X, y). Score several ways in several calls."
+        )
+    return scoring
