@@ -765,3 +765,11 @@ def test_folds_that_cannot_be_cut_are_refused(pre, session, cv):
     for call in (decoder(pre).evaluate, decoder(pre).time_resolved):
         with pytest.raises(InvalidInputError, match=rf"{call.__qualname__}: cv="):
             call(session, session.trials["choice"], cv=cv)
+
+
+def test_a_single_trial_is_too_few(pre, session):
+    for found in (decoder(pre, task="regression"), nm.MtMDecoder(task="regression")):
+        with pytest.raises(
+            InvalidInputError, match=r"MtMDecoder.fit: X has 1 trial\(s\); expected"
+        ):
+            found.fit(session[:1], [1.0])

@@ -211,6 +211,11 @@ def test_paired_scatters_a_dot_a_session(compared):
     (dots,) = figure.axes[0].collections
     np.testing.assert_allclose(dots.get_offsets(), [[0.1, 0.2], [0.3, 0.4]])
     assert "2 of 2 above" in figure.axes[0].get_title()
+    own = compared.replace({"MtM": "wide", "temporal": "narrow"})
+    (dots,) = plots.plot_paired(own).axes[0].collections
+    np.testing.assert_allclose(dots.get_offsets(), [[0.1, 0.2], [0.3, 0.4]])
+    with pytest.raises(InvalidInputError, match=r"models \['wide'\]; expected two"):
+        plots.plot_paired(own[own["model"] == "wide"])
     with pytest.raises(InvalidInputError, match="no model 'GLM'"):
         plots.plot_paired(compared, models=("GLM", "MtM"))
     with pytest.raises(InvalidInputError, match="lacks"):
@@ -228,3 +233,32 @@ def test_scaling_draws_a_line_a_model_with_error_bars(compared):
     np.testing.assert_allclose(np.array(line.get_data(), float), [[1, 3], [1.3, 3.3]])
     with pytest.raises(InvalidInputError, match="n_sessions"):
         plots.plot_scaling(compared)
+
+
+def triangles(ax):
+    """Give the places of marks that are drawn where the axes do not cut them."""
+    marks = [c for c in ax.collections if not c.get_clip_on()]
+    return np.concatenate([np.asarray(c.get_offsets()) for c in marks] or [np.empty((0, 2))])
+
+
+def test_neurons_below_the_axes_are_marked_at_their_edge():
+    bps = np.r_[-300.0, np.linspace(0.0, 0.5, 150)]
+    table = pd.DataFrame({"task": "co_smoothing", "n_spikes": 50, "bps": bps})
+    ax = plots.plot_scores(table)
+    bottom = ax.get_ylim()[0]
+    assert (bps < bottom).sum() == 1
+    np.testing.assert_allclose(triangles(ax)[:, 1], [bottom])
+    assert not len(triangles(plots.plot_scores(table[1:])))
+
+
+def test_neurons_beyond_a_comparison_are_marked_at_its_edges():
+    inside = np.linspace(0.0, 0.5, 1000)
+    a, b = np.r_[-300.0, 0.2, 0.3, inside], np.r_[0.1, 90.0, np.nan, inside]
+    table = pd.DataFrame({"session": "s", "task": "co_smoothing", "neuron": np.arange(1003)})
+    ax = plots.plot_comparison(table.assign(bps=a), table.assign(bps=b))
+    low, high = ax.get_xlim()
+    known = np.isfinite(b)
+    outside = known & ((np.minimum(a, b) < low) | (np.maximum(a, b) > high))
+    expected = np.clip(np.stack([a, b], 1)[outside], low, high)
+    assert outside[:2].all()
+    np.testing.assert_allclose(np.sort(triangles(ax), 0), np.sort(expected, 0))

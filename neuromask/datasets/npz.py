@@ -83,7 +83,7 @@ def _header(arrays: dict[str, np.ndarray]) -> dict[str, Any] | None:
 
 def _unknown_layout(arrays: dict[str, np.ndarray], path: Path) -> InvalidInputError:
     return InvalidInputError(
-        f"load_npz: {path} has the keys {sorted(arrays)}; expected a file of Session.save, or the "
+        f"{path} has the keys {sorted(arrays)}; expected a file of Session.save, or the "
         "keys 'spikes' and 'regions'. Build a neuromask.Session from the arrays instead."
     )
 

@@ -79,7 +79,10 @@ def read_trials(X: Any, given: MtMPretrainer) -> Recording:
             "of them, then fit one decoder a session."
         )
     if is_fitted(given):
-        return read_known(X, given.sessions_, rebin=given.rebin)
+        recording = read_known(X, given.sessions_, rebin=given.rebin)
+        if len(recording) < 2:  # as an unfitted one is told by read_to_fit
+            raise InvalidInputError("X has 1 trial(s); expected at least 2. Pass more trials.")
+        return recording
     (recording,) = read_to_fit(X, None, None, given.regions, rebin=given.rebin)
     return recording
 

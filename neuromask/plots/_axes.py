@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import ArrayLike
+
 from ..errors import current_call
 
 if TYPE_CHECKING:
@@ -11,7 +14,7 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-__all__ = ["COLOURS", "LABELS", "need_axes", "need_matplotlib"]
+__all__ = ["COLOURS", "LABELS", "mark_outside", "need_axes", "need_matplotlib"]
 
 # Okabe-Ito, which readers with any colour vision tell apart.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")
@@ -21,6 +24,30 @@ LABELS = {
     "intra_region": "intra-region",
     "inter_region": "inter-region",
 }
+
+
+def mark_outside(ax: Axes, x: ArrayLike, y: ArrayLike, colour: str) -> None:
+    """Mark the dots that the limits of the axes leave out, by triangles where they would lie.
+
+    Parameters
+    ----------
+    ax : Axes
+        Axes whose limits are set.
+    x, y : array-like, (dots,)
+        All dots; those without a number are not drawn.
+    colour : str
+        Their colour.
+    """
+    x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+    known = np.isfinite(x) & np.isfinite(y)
+    (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
+    marked = np.zeros(x.shape, dtype=bool)
+    for marker, beyond in (("v", y < bottom), ("^", y > top), ("<", x < left), (">", x > right)):
+        shown = known & beyond & ~marked
+        marked |= shown
+        if shown.any():
+            at = np.clip(x[shown], left, right), np.clip(y[shown], bottom, top)
+            ax.scatter(*at, s=20, marker=marker, color=colour, clip_on=False, zorder=3)
 
 
 def need_axes(ax: Axes | None) -> Axes:

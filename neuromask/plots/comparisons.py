@@ -9,7 +9,7 @@ import pandas as pd
 
 from .._tables import need_columns
 from ..errors import InvalidInputError, public
-from ._axes import COLOURS, LABELS, need_axes, need_matplotlib
+from ._axes import COLOURS, LABELS, mark_outside, need_axes, need_matplotlib
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,7 +40,8 @@ def plot_comparison(
     Returns
     -------
     Axes
-        Dots above the diagonal are neurons that `table_b` predicts better.
+        Dots above the diagonal are neurons that `table_b` predicts better; triangles at the edges are
+        neurons that lie beyond them.
     """
     for table in (table_a, table_b):
         need_columns(table, ("session", "task", "neuron", "bps"))
@@ -60,6 +61,8 @@ def plot_comparison(
     ax.plot([low, high], [low, high], color="grey", lw=0.8, ls=":")
     ax.set_xlim(low, high)
     ax.set_ylim(low, high)
+    for i, (_, part) in enumerate(both.groupby("task", sort=False)):
+        mark_outside(ax, part["bps_a"], part["bps_b"], COLOURS[i % len(COLOURS)])
     ax.set_xlabel(f"{labels[0]} (bits per spike)")
     ax.set_ylabel(f"{labels[1]} (bits per spike)")
     ax.legend(frameon=False)
@@ -70,7 +73,7 @@ def plot_comparison(
 def plot_paired(
     table: pd.DataFrame,
     *,
-    models: tuple[str, str] = ("temporal", "MtM"),
+    models: tuple[str, str] | None = None,
     metric: str = "bps_weighted",
     axes: Any = None,
 ) -> Figure:
@@ -80,8 +83,9 @@ def plot_paired(
     ----------
     table : DataFrame
         Of :func:`neuromask.compare`.
-    models : tuple of str, default=("temporal", "MtM")
-        Models of the horizontal and the vertical axis.
+    models : tuple of str, optional
+        Models of the horizontal and the vertical axis; by default the second and the first one of
+        the table, so that dots above the diagonal speak for the first.
     metric : str, default="bps_weighted"
         Column to draw, see :func:`neuromask.summarise`.
     axes : array of Axes, one a task, optional
@@ -98,6 +102,10 @@ def plot_paired(
     """
     need_columns(table, ("session", "seed", "model", "task", metric))
     present = list(dict.fromkeys(table["model"]))
+    if models is None:
+        if len(present) < 2:
+            raise InvalidInputError(f"the table has the models {present}; expected two to compare.")
+        models = (present[1], present[0])
     for name in models:
         if name not in present:
             raise InvalidInputError(f"no model {name!r} in the table; expected two of {present}.")

@@ -12,7 +12,7 @@ from .._checks import check_positive_int
 from .._tables import need_columns
 from ..errors import InvalidInputError, public
 from ..evaluation import MIN_SPIKES
-from ._axes import COLOURS, LABELS, need_axes, need_matplotlib
+from ._axes import COLOURS, LABELS, mark_outside, need_axes, need_matplotlib
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,6 +40,7 @@ def plot_scores(
     Returns
     -------
     Axes
+        Triangles at its lower edge are neurons that score below it.
     """
     need_columns(table, ("task", "n_spikes", "bps"))
     check_positive_int("min_spikes", min_spikes)
@@ -47,6 +48,7 @@ def plot_scores(
     rng = np.random.default_rng(0)
     tasks = list(dict.fromkeys(table["task"]))
     scored = table[table["bps"].notna()]
+    drawn = []
     for i, task in enumerate(tasks):
         part = scored[scored["task"] == task]
         counts = part["n_spikes"] >= min_spikes
@@ -55,6 +57,7 @@ def plot_scores(
         rings = ax.scatter(x[~counts], part.loc[~counts, "bps"], s=8, alpha=0.4, color=colour)
         rings.set_facecolor("none")
         ax.scatter(x[counts], part.loc[counts, "bps"], s=8, alpha=0.4, color=colour)
+        drawn.append((x, part["bps"], colour))
         if counts.any():
             mean = part.loc[counts, "bps"].mean()
             ax.hlines(mean, i - 0.35, i + 0.35, color="black", lw=2)
@@ -65,6 +68,8 @@ def plot_scores(
     # A few hardly active neurons score far below zero and would flatten all others.
     if len(scored):
         ax.set_ylim(np.percentile(scored["bps"], 1) - 0.1, scored["bps"].max() + 0.1)
+    for dots in drawn:
+        mark_outside(ax, *dots)
     ax.set_ylabel("bits per spike")
     ax.set_title(
         f"Each dot a neuron (a ring: fewer than {min_spikes} spikes),\neach bar the mean of the dots",
