@@ -217,3 +217,11 @@ def test_compare_writes_a_table_and_pictures(recordings, tmp_path, capsys):
     assert status == 2
     assert "Did you mean 'temporal'" in err
     assert not (tmp_path / "x").exists()
+
+
+def test_compare_refuses_recordings_that_share_a_name(recordings, tmp_path, capsys):
+    twice = (recordings[0], recordings[0])
+    status, _, err = run(capsys, "compare", *twice, "--out", tmp_path / "x", "--epochs", 2)
+    assert status == 2
+    assert "sessions share the session_id 'sim-0'" in err
+    assert not (tmp_path / "x").exists()
