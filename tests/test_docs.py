@@ -156,13 +156,12 @@ def shown_small(first_line):
     toy = "dim=8, n_heads=1, n_layers=1, max_epochs=1"
     for given, small in (
         (r"max_epochs=\d+, |, verbose=1", ""),
-        (r"simulate\(500\)", "simulate(60, n_neurons=12, n_time=20)"),
+        (r"simulate\(300, n_neurons=80\)", "simulate(60, n_neurons=12, n_time=20)"),
         (r"simulate\(200, n_sessions=5\)", "simulate(24, n_sessions=3, n_neurons=8, n_time=20)"),
-        (r"400", "40"),
+        (r"240", "40"),
         (r"cv=5", "cv=2"),
         (r"finetune\(new\)", "finetune(new, max_epochs=1)"),
         (r"MtMPretrainer\(", f"MtMPretrainer({toy}, "),
-        (r"compare\(known", f"compare(known, estimator=nm.MtMPretrainer({toy})"),
     ):
         block = re.sub(given, small, block)
     return block
