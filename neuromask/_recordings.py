@@ -236,11 +236,11 @@ def refuse_another(given: SessionInfo, fitted: SessionInfo) -> None:
             "fit: another animal under a fitted session_id. Give it a session_id of its own and "
             "calibrate or finetune the model on it."
         )
-    widths = given.bin_width, fitted.bin_width
-    if None not in widths and not np.isclose(*widths):
+    width, usual = given.bin_width, fitted.bin_width
+    if width is not None and usual is not None and not np.isclose(width, usual):
         raise InvalidInputError(
-            f"X has bins of {given.bin_width:g} s; session {name!r} was fitted with "
-            f"{fitted.bin_width:g} s. Bin the spikes again at the fitted width."
+            f"X has bins of {width:g} s; session {name!r} was fitted with {usual:g} s. Bin the spikes "
+            "again at the fitted width."
         )
 
 

@@ -204,6 +204,7 @@ class MtMPretrainer(
 
     model_: SessionNetwork
     history_: pd.DataFrame
+    _architecture: dict[str, Any]
 
     def __init__(
         self,
