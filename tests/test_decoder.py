@@ -665,7 +665,8 @@ def test_bad_parameters_are_refused_before_any_work(session, monkeypatch, parame
 def test_sessions_and_trials_that_do_not_suit(pre, session):
     y = session.trials["choice"].to_numpy()
     stranger = nm.Session(session.counts, session_id="sim-7")
-    with pytest.raises(UnknownSessionError, match=r"'sim-7' is not among.*Did you mean 'sim-0'"):
+    match = r"'sim-7' is not among the fitted sessions \['sim-0'\]\. A model predicts"
+    with pytest.raises(UnknownSessionError, match=match):
         decoder(pre).fit(stranger, y)
     with pytest.raises(InvalidInputError, match="X is a list of 2 recordings; expected one"):
         decoder(pre).fit([session, session], y)
