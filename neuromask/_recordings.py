@@ -228,7 +228,8 @@ def refuse_another(given: SessionInfo, fitted: SessionInfo) -> None:
     name = fitted.session_id
     if given.regions is not None and given.regions != fitted.regions:
         raise InvalidInputError(
-            f"the neurons of session {name!r} are in other regions than in fit."
+            f"the neurons of session {name!r} are in other regions than in fit. Give the regions of fit, "
+            "or, if it is another recording, a session_id of its own."
         )
     if given.subject and fitted.subject and given.subject != fitted.subject:
         raise InvalidInputError(

@@ -166,8 +166,9 @@ def blocks_of(classes: np.ndarray) -> np.ndarray | None:
     Returns
     -------
     ndarray of int, (trials,), or None
-        Each trial's block, counted from 0. None where classes change at least half as often as in any order of the same trials, or where
-        a class has but one block, which could not be left out whole.
+        Each trial's block, counted from 0. None where classes change at least half as often as they
+        would if the same trials were shuffled, or where a class has but one block, which could not be
+        left out whole.
     """
     changes = np.diff(classes) != 0
     blocks = np.concatenate([[0], np.cumsum(changes)])

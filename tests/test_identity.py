@@ -93,7 +93,10 @@ def test_warm_start_never_goes_on_with_other_bins_or_regions_given_to_fit():
     pre = nm.MtMPretrainer(**FAST, warm_start=True).fit(session)
     with pytest.warns(nm.NeuromaskWarning, match=r"bins of 0\.04 s.*starts anew"):
         pre.set_params(rebin=0.04).fit(session)
-    with pytest.warns(nm.NeuromaskWarning, match=r"in other regions than in fit\. Training starts"):
+    with pytest.warns(
+        nm.NeuromaskWarning,
+        match=r"in other regions than in fit\. Give the regions of fit, .*own\. Training starts",
+    ):
         pre.fit(session, regions=["LP", "DG"] * (N // 2))
     assert pre.history_["epoch"].tolist() == [1]
     pre.fit(session, regions=["LP", "DG"] * (N // 2))
