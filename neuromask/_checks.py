@@ -20,22 +20,31 @@ __all__ = [
     "check_path",
     "check_positive_int",
     "check_regions",
-    "check_spikes",
     "is_missing",
+    "read_spikes",
     "resolve_regions",
+    "where_observed",
 ]
 
 _LARGEST_COUNT = np.iinfo(np.uint16).max
 _CURE = "If cross-validation sliced it, set regions in the constructor or use a neuromask.Session."
 
 
-def check_spikes(X: Any, *, min_trials: int = 1, require_spikes: bool = False) -> np.ndarray:
-    """Return spike counts as a compact array, or raise a clear error.
+def read_spikes(
+    X: Any, observed: Any = None, *, min_trials: int = 1, require_spikes: bool = False
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return spike counts as a compact array and which of them were observed, or raise a clear error.
+
+    What was not observed is said by `observed`, by a Session's own, by the mask of a masked array or
+    by NaN among floats. The count there is 0 in what is returned, whatever it was in `X`, so that it
+    can have a say in nothing.
 
     Parameters
     ----------
     X : array-like, (trials, time, neurons)
         Whole, non-negative spike counts per bin; a Session or anything numpy can read.
+    observed : array-like of bool, broadcast to (trials, time, neurons), optional
+        False where nothing was recorded.
     min_trials : int, default=1
         Fewest trials allowed.
     require_spikes : bool, default=False
@@ -44,33 +53,36 @@ def check_spikes(X: Any, *, min_trials: int = 1, require_spikes: bool = False) -
     Returns
     -------
     ndarray of uint8 or uint16, (trials, time, neurons)
-        In the order of C; the input itself if it is compact and in that order already.
+        In the order of C; the input itself if it is compact, in that order and all observed.
+    ndarray of bool, (trials, time, neurons), or None
+        None where everything was observed.
 
     Raises
     ------
     InvalidInputError
-        For a list of sessions, a wrong rank, an empty axis, too few trials, values that are not counts, or no spikes.
+        For a list of sessions, a wrong rank, an empty axis, too few trials, values that are not
+        counts, `observed` that does not fit, or no spikes where some are required.
 
     Examples
     --------
-    >>> check_spikes([[[0.0, 2.0]]]).dtype
-    dtype('uint8')
+    >>> counts, observed = read_spikes([[[0.0, 2.0], [float("nan"), 1.0]]])
+    >>> counts.tolist(), observed.tolist()
+    ([[[0, 2], [0, 1]]], [[[True, True], [False, True]]])
     """
-    if np.ma.is_masked(X):
-        raise InvalidInputError(
-            "X has masked entries; expected a count in every bin. Drop the trials or "
-            "neurons with missing data, or fill them."
-        )
     if isinstance(X, (list, tuple)) and any(getattr(x, "ndim", 0) == 3 for x in X):
         raise InvalidInputError(
             f"X is a list of {len(X)} session{'s' * (len(X) > 1)}; expected one. Pass each by itself."
         )
+    # A Session says itself what was observed, and its counts are zero elsewhere.
+    seen = [observed, getattr(X, "observed", None)]
+    given = X if seen[1] is None else X.counts
     try:
-        counts = np.asarray(X)
+        counts = np.asarray(given)
     except (ValueError, TypeError, RuntimeError) as error:
         raise InvalidInputError(
             f"X cannot be read as one array ({error}); expected (trials, time, neurons) "
-            "with equally long trials. Pass sessions of different shapes as a list of Sessions."
+            "with equally long trials. Pass sessions of different shapes as a list of Sessions; fill "
+            "trials that end early with NaN, which means not observed."
         ) from error
     if counts.ndim != 3:
         raise InvalidInputError(
@@ -86,14 +98,53 @@ def check_spikes(X: Any, *, min_trials: int = 1, require_spikes: bool = False) -
             f"X has {len(counts)} trial(s); expected at least {min_trials}. "
             "Cut the recording into more trials."
         )
+    if np.ma.is_masked(given):
+        seen.append(~np.ma.getmaskarray(given))
+    # The least of all is NaN where any is, at the price of one reduction.
+    if counts.dtype.kind == "f" and np.isnan(counts.min()):
+        seen.append(~np.isnan(counts))
+    where = where_observed(seen, counts.shape)
+    if where is not None:
+        counts = np.where(where, counts, np.zeros((), counts.dtype))
     counts = _as_counts(counts)
+    if require_spikes and where is not None and not where.any():
+        raise InvalidInputError(
+            "nothing of X was observed; expected counts somewhere. Check observed, or the NaN or "
+            "masked entries of X."
+        )
     if require_spikes and not counts.any():
         raise InvalidInputError(
             "X holds no spikes; expected at least one. Check the binning window and "
             "that counts were not rescaled."
         )
     # In one order in memory, so that sums are rounded alike and the same counts give the same fit.
-    return np.ascontiguousarray(counts)
+    return np.ascontiguousarray(counts), where
+
+
+def where_observed(seen: Sequence[Any], shape: tuple[int, ...]) -> np.ndarray | None:
+    """Join what several places say was observed; None where everything was."""
+    where = None
+    for mask in seen:
+        if mask is None:
+            continue
+        mask = as_array("observed", mask)
+        if mask.dtype != bool:
+            raise InvalidInputError(
+                f"observed holds {mask.dtype} values; expected booleans, True where the recording was "
+                "there. Convert it with .astype(bool)."
+            )
+        try:
+            mask = np.broadcast_to(mask, shape)
+        except ValueError as error:
+            raise InvalidInputError(
+                f"observed has shape {mask.shape}; expected one that broadcasts to {shape}. Of "
+                "(trials, time, neurons) give observed[:, :, None] for bins of trials, observed[:, None, :] for "
+                "neurons in trials, or observed[:, None, None] for whole trials."
+            ) from error
+        where = mask if where is None else where & mask
+    if where is None or where.all():
+        return None
+    return np.ascontiguousarray(where)
 
 
 def _as_counts(counts: np.ndarray) -> np.ndarray:
@@ -112,7 +163,7 @@ def _as_counts(counts: np.ndarray) -> np.ndarray:
         if counts.dtype.kind != "f" or np.array_equal(compact, counts):
             return compact
     if counts.dtype.kind == "f":
-        _refuse(~np.isfinite(counts), counts, "NaN or infinite values")
+        _refuse(~np.isfinite(counts), counts, "infinite values")
     if counts.dtype.kind in "if":
         _refuse(counts < 0, counts, "negative values")
     if counts.dtype.kind == "f":

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from ._checks import as_names, check_spikes, resolve_regions
+from ._checks import as_names, read_spikes, resolve_regions
 from ._splits import hold_out, hold_out_runs, n_held_out
 from .errors import InvalidInputError, UnknownSessionError, suggest, warn
 from .schemes import Scheme
@@ -77,10 +77,16 @@ class Recording:
     """One session's counts and what is known of it: an `X` that was read and checked."""
 
     info: SessionInfo
-    counts: np.ndarray  # (trials, time, neurons)
+    counts: np.ndarray  # (trials, time, neurons), 0 where not observed
+    observed: np.ndarray | None = None  # (trials, time, neurons) bool; None where all was
 
     def __len__(self) -> int:
         return len(self.counts)
+
+    def take(self, trials: np.ndarray) -> Recording:
+        """Return some trials."""
+        observed = None if self.observed is None else self.observed[trials]
+        return Recording(self.info, self.counts[trials], observed)
 
 
 def is_session_list(X: Any) -> bool:
@@ -198,7 +204,7 @@ def read_known(
     if isinstance(X, Recording):
         return X
     X = rebinned(X, rebin)
-    counts = check_spikes(X, require_spikes=require_spikes)
+    counts, observed = read_spikes(X, require_spikes=require_spikes)
     info = _which(X, known)
     n_time, n_neurons = counts.shape[1:]
     if n_neurons != info.n_neurons:
@@ -213,7 +219,7 @@ def read_known(
             f"X has {n_time} bins; session {info.session_id!r} was fitted with "
             f"{info.n_time}. Cut trials to the fitted length."
         )
-    return Recording(info, counts)
+    return Recording(info, counts, observed)
 
 
 def refuse_another(given: SessionInfo, fitted: SessionInfo) -> None:
@@ -300,7 +306,7 @@ def split_trials(
         else:
             rows = hold_out_runs(n, share, generator)
         for part, chosen in zip((training, held_out), rows, strict=True):
-            part.append(Recording(r.info, r.counts[chosen]))
+            part.append(r.take(chosen))
     return training, held_out
 
 
@@ -335,7 +341,7 @@ def table_exclusions(
 
 
 def _read(X: Any, y: Any, regions: Any, default: Any, name: str) -> Recording:
-    counts = check_spikes(X, min_trials=2, require_spikes=True)
+    counts, observed = read_spikes(X, min_trials=2, require_spikes=True)
     n_trials, _, n_neurons = counts.shape
     labels = resolve_regions(X, y, regions, default, n_trials=n_trials, n_neurons=n_neurons)
     session_id = getattr(X, "session_id", name)
@@ -351,7 +357,7 @@ def _read(X: Any, y: Any, regions: Any, default: Any, name: str) -> Recording:
             f"{len(silent)} of {n_neurons} neurons of session {session_id!r} have no "
             "spikes; they stay silent in predictions and have no score. excluded_ lists them."
         )
-    return Recording(_describe(X, counts, session_id, labels, silent), counts)
+    return Recording(_describe(X, counts, session_id, labels, silent), counts, observed)
 
 
 def _describe(

@@ -13,14 +13,20 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.optimize import minimize
 
-from ._checks import check_choice, check_regions, check_spikes
+from ._checks import check_choice, check_regions, read_spikes
+from ._observed import observed_mean, observed_smooth
 from ._splits import every_tenth
 from .errors import InvalidInputError, public
 from .evaluation import REGION_TASKS, TASKS
 
 __all__ = ["PSTH", "MeanRate", "PoissonGLM"]
 
+# Counts (trials, time, neurons) and which of them were observed, None where all were.
+Trials = tuple[np.ndarray, np.ndarray | None]
+
 LEAST_BASELINE_RATE = 1e-4
+# The log of a rate that adds nothing to a loss, of entries that were not observed.
+NO_LOG_RATE = -1e4
 
 
 class MeanRate:
@@ -36,7 +42,7 @@ class MeanRate:
     @public
     def fit(self, X: Any, regions: Any = None, X_val: Any = None) -> MeanRate:
         """Measure the mean count per bin of trials (trials, time, neurons)."""
-        self.rates_ = check_spikes(X).mean((0, 1)).clip(LEAST_BASELINE_RATE)
+        self.rates_ = observed_mean(*read_spikes(X), (0, 1)).clip(LEAST_BASELINE_RATE)
         return self
 
     @public
@@ -61,8 +67,7 @@ class PSTH:
     @public
     def fit(self, X: Any, regions: Any = None, X_val: Any = None) -> PSTH:
         """Measure the smoothed mean response (time, neurons)."""
-        counts = check_spikes(X)
-        self.rates_ = _psth(counts, self.smoothing)
+        self.rates_ = _psth(*read_spikes(X), self.smoothing)
         return self
 
     @public
@@ -142,12 +147,13 @@ class PoissonGLM:
             For unknown tasks, ridges that are not positive, region tasks without regions, or
             validation trials of another shape.
         """
-        counts = check_spikes(X, min_trials=2)
+        counts, observed = read_spikes(X, min_trials=2)
         if X_val is None:
-            training, held_out = every_tenth(len(counts))
-            counts, validation = counts[training], counts[held_out]
+            rows = every_tenth(len(counts))
+            counts, validation = (counts[r] for r in rows)
+            observed, seen = (None if observed is None else observed[r] for r in rows)
         else:
-            validation = check_spikes(X_val)
+            validation, seen = read_spikes(X_val)
             if validation.shape[1:] != counts.shape[1:]:
                 raise InvalidInputError(
                     f"X_val has shape {validation.shape}; expected trials of "
@@ -168,16 +174,21 @@ class PoissonGLM:
             if self.tasks is not None and set(tasks) & set(REGION_TASKS):
                 raise InvalidInputError("region tasks need regions; pass regions=...")
             tasks = tuple(t for t in tasks if t not in REGION_TASKS)
-        self.offset_ = np.log(_psth(counts, 2.0))
-        smooth = self._smooth(counts)
-        self.mean_, self.scale_ = smooth.mean((0, 1)), smooth.std((0, 1)).clip(1e-6)
+        self.offset_ = np.log(_psth(counts, observed, 2.0))
+        self._rate = observed_mean(counts, observed, (0, 1))
+        smooth = self._smooth(counts, observed)
+        near = None if observed is None else np.isfinite(smooth)
+        self.mean_ = observed_mean(smooth, near, (0, 1))
+        spread = smooth - self.mean_
+        variance = smooth.var((0, 1)) if near is None else observed_mean(spread**2, near, (0, 1))
+        self.scale_ = np.sqrt(variance).clip(1e-6)
         self.weights_: dict[str, np.ndarray] = {}
         self.ridge_: dict[str, float] = {}
         for task in tasks:
             if task == "forward_prediction":
-                self._fit_forward(counts, validation)
+                self._fit_forward((counts, observed), (validation, seen))
             else:
-                self._fit_neighbours(task, counts, validation, labels)
+                self._fit_neighbours(task, (counts, observed), (validation, seen), labels)
         return self
 
     @public
@@ -197,32 +208,41 @@ class PoissonGLM:
             )
         offset = self.offset_
         if task == "forward_prediction":
-            n_visible = int((~hidden[0].all(1)).sum())
+            bins = np.flatnonzero(~hidden.all((0, 2)))
+            n_visible = int(bins[-1]) + 1 if len(bins) else 0
+            partly = hidden[:, :n_visible].any()
             change = np.zeros(counts.shape, dtype=np.float32)
-            change[:, n_visible:] = self._forward_change(counts[:, :n_visible])[:, None]
+            if n_visible:
+                seen = ~hidden[:, :n_visible] if partly else None
+                change[:, n_visible:] = self._forward_change(counts[:, :n_visible], seen)[:, None]
             return np.exp(np.minimum(offset + change, 3.0))
-        inputs = self._standardise(counts) * ~hidden
+        # Smoothing over time mixes hidden bins into others, but not where neurons are hidden whole.
+        if (hidden != hidden[:, :1]).any():
+            inputs = self._standardise(counts, ~hidden)
+        else:
+            inputs = self._standardise(counts) * ~hidden
         return np.exp(
             np.minimum(offset + inputs @ self.weights_[task][:-1] + self.weights_[task][-1], 3.0)
         )
 
     def _fit_neighbours(
-        self, task: str, counts: np.ndarray, validation: np.ndarray, labels: np.ndarray | None
+        self, task: str, training: Trials, validation: Trials, labels: np.ndarray | None
     ) -> None:
-        allowed = ~np.eye(counts.shape[2], dtype=bool)  # (inputs, neurons)
+        n_neurons = training[0].shape[2]
+        allowed = ~np.eye(n_neurons, dtype=bool)  # (inputs, neurons)
         if task in REGION_TASKS and labels is not None:
             same = labels[:, None] == labels[None]
             allowed &= same if task == "intra_region" else ~same
-        n_neurons = counts.shape[2]
-        design = self._standardise(counts).reshape(-1, n_neurons)
-        test = self._standardise(validation).reshape(-1, n_neurons)
-        offsets = [np.tile(self.offset_, (len(c), 1)) for c in (counts, validation)]
-        targets = [c.reshape(-1, n_neurons) for c in (counts, validation)]
+        parts = (training, validation)
+        designs = [self._standardise(*part).reshape(-1, n_neurons) for part in parts]
+        offsets = [_offset_where(self.offset_, *part).reshape(-1, n_neurons) for part in parts]
+        targets = [counts.reshape(-1, n_neurons) for counts, _ in parts]
         self.weights_[task], self.ridge_[task] = _choose_ridge(
-            (design, test), targets, offsets, allowed, self.ridges
+            designs, targets, offsets, allowed, self.ridges
         )
 
-    def _fit_forward(self, counts: np.ndarray, validation: np.ndarray) -> None:
+    def _fit_forward(self, training: Trials, validation: Trials) -> None:
+        counts, observed = training
         n_time, n_neurons = counts.shape[1:]
         n_ahead = self.n_forward_bins or max(1, round(0.1 * n_time))
         if n_ahead >= n_time:
@@ -231,21 +251,22 @@ class PoissonGLM:
                 "so that something is visible."
             )
         ends = np.unique(np.linspace(max(1, n_time // 2), n_time - n_ahead, 6).round().astype(int))
-        population = np.concatenate([_last(counts, end, 10) for end in ends])
+        population = np.concatenate([self._last(counts, observed, end, 10) for end in ends])
         self.population_mean_ = population.mean(0)
         _, _, basis = np.linalg.svd(population - self.population_mean_, full_matrices=False)
         self.basis_ = basis[: self.n_components].T.astype(np.float32)
         scores = (population - self.population_mean_) @ self.basis_
         # One scale for all components: the ridge then shrinks the small, noisy ones most.
         self.basis_ /= scores.std(0).max().clip(1e-6)
-        own = np.concatenate([_own(counts, end) for end in ends])  # (windows, 3, neurons)
+        own = np.concatenate([self._own(counts, observed, end) for end in ends])
         self.own_mean_, self.own_scale_ = own.mean(0), own.std(0).clip(1e-3)
         sets = []
-        for part in (counts, validation):
-            blocks = [self._forward_inputs(part[:, :end]) for end in ends]
-            truth = [part[:, end : end + n_ahead].sum(1) for end in ends]
-            base = [np.exp(self.offset_[end : end + n_ahead]).sum(0) for end in ends]
-            offset = np.concatenate([np.log(np.tile(b, (len(part), 1))) for b in base])
+        for part in (training, validation):
+            blocks = [self._forward_inputs(*_bins(part, slice(end))) for end in ends]
+            ahead = [slice(end, end + n_ahead) for end in ends]
+            truth = [part[0][:, bins].sum(1) for bins in ahead]
+            base = [_offset_where(self.offset_[b], *_bins(part, b)) for b in ahead]
+            offset = np.concatenate([np.log(np.exp(o).sum(1).clip(1e-300)) for o in base])
             shared = np.concatenate([b[0] for b in blocks])
             owned = np.concatenate([b[1] for b in blocks])
             sets.append(((shared, owned), np.concatenate(truth), offset))
@@ -257,22 +278,41 @@ class PoissonGLM:
             [r / 10 for r in self.ridges],
         )
 
-    def _forward_inputs(self, visible: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _forward_inputs(
+        self, visible: np.ndarray, observed: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Return shared inputs (trials, components) and each neuron's own (trials, 3, neurons)."""
         end = visible.shape[1]
-        shared = (_last(visible, end, 10) - self.population_mean_) @ self.basis_
-        own = (_own(visible, end) - self.own_mean_) / self.own_scale_
+        shared = (self._last(visible, observed, end, 10) - self.population_mean_) @ self.basis_
+        own = (self._own(visible, observed, end) - self.own_mean_) / self.own_scale_
         return shared.astype(np.float32), own.astype(np.float32)
 
-    def _forward_change(self, visible: np.ndarray) -> np.ndarray:
+    def _forward_change(self, visible: np.ndarray, observed: np.ndarray | None) -> np.ndarray:
         weights = self.weights_["forward_prediction"]
-        return _linear(self._forward_inputs(visible), weights)
+        return _linear(self._forward_inputs(visible, observed), weights)
 
-    def _smooth(self, counts: np.ndarray) -> np.ndarray:
-        return gaussian_filter1d(counts.astype(np.float32), self.smoothing, axis=1, mode="reflect")
+    def _last(
+        self, counts: np.ndarray, observed: np.ndarray | None, end: int, width: int
+    ) -> np.ndarray:
+        """Mean counts over the last bins before `end`, or a neuron's mean where it has none."""
+        bins = slice(max(0, end - width), end)
+        if observed is None:
+            return counts[:, bins].mean(1)
+        mean = observed_mean(counts[:, bins], observed[:, bins], 1)
+        return np.where(observed[:, bins].any(1), mean, self._rate)
 
-    def _standardise(self, counts: np.ndarray) -> np.ndarray:
-        return ((self._smooth(counts) - self.mean_) / self.scale_).astype(np.float32)
+    def _own(self, counts: np.ndarray, observed: np.ndarray | None, end: int) -> np.ndarray:
+        """Mean counts over the last 4, last 10 and all visible bins, (trials, 3, neurons)."""
+        return np.stack([self._last(counts, observed, end, width) for width in (4, 10, end)], 1)
+
+    def _smooth(self, counts: np.ndarray, observed: np.ndarray | None = None) -> np.ndarray:
+        """Smooth over time; NaN where nothing near was observed."""
+        floats = counts.astype(np.float32)
+        return observed_smooth(floats, observed, self.smoothing, 1, "reflect", np.nan)
+
+    def _standardise(self, counts: np.ndarray, observed: np.ndarray | None = None) -> np.ndarray:
+        inputs = ((self._smooth(counts, observed) - self.mean_) / self.scale_).astype(np.float32)
+        return inputs if observed is None else np.nan_to_num(inputs)
 
 
 def _check_alike(
@@ -292,20 +332,31 @@ def _check_alike(
         )
 
 
-def _psth(counts: np.ndarray, smoothing: float) -> np.ndarray:
+def _psth(counts: np.ndarray, observed: np.ndarray | None, smoothing: float) -> np.ndarray:
     """Smoothed mean response, shrunk a little towards the mean so that none is zero."""
-    mean = counts.mean((0, 1)).clip(LEAST_BASELINE_RATE)
-    psth = gaussian_filter1d(counts.mean(0), smoothing, axis=0, mode="nearest")
-    return (psth * len(counts) + mean * 2) / (len(counts) + 2)
+    mean = observed_mean(counts, observed, (0, 1)).clip(LEAST_BASELINE_RATE)
+    response, n_trials = observed_mean(counts, observed, 0), len(counts)
+    if observed is None:
+        psth = gaussian_filter1d(response, smoothing, axis=0, mode="nearest")
+    else:  # each bin has its say by the trials behind it
+        n_observed = observed.sum(0).astype(float)
+        n_trials = gaussian_filter1d(n_observed, smoothing, axis=0, mode="nearest")
+        total = gaussian_filter1d(response * n_observed, smoothing, axis=0, mode="nearest")
+        psth = total / n_trials.clip(1e-9)
+    return (psth * n_trials + mean * 2) / (n_trials + 2)
 
 
-def _last(counts: np.ndarray, end: int, width: int) -> np.ndarray:
-    return counts[:, max(0, end - width) : end].mean(1)
+def _offset_where(
+    offset: np.ndarray, counts: np.ndarray, observed: np.ndarray | None
+) -> np.ndarray:
+    """Give each trial the log-rates (bins, neurons), or no rate where nothing was observed."""
+    offsets = np.broadcast_to(offset, counts.shape)
+    return offsets if observed is None else np.where(observed, offsets, NO_LOG_RATE)
 
 
-def _own(counts: np.ndarray, end: int) -> np.ndarray:
-    """Mean counts over the last 4, last 10 and all visible bins, (trials, 3, neurons)."""
-    return np.stack([_last(counts, end, width) for width in (4, 10, end)], axis=1)
+def _bins(trials: Trials, bins: slice) -> Trials:
+    counts, observed = trials
+    return counts[:, bins], None if observed is None else observed[:, bins]
 
 
 def _linear(inputs: Any, weights: np.ndarray) -> np.ndarray:

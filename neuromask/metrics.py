@@ -1,7 +1,7 @@
 """Scores of predicted rates against spike counts, in plain numpy.
 
 Counts and rates have neurons on the last axis; all other axes are summed over. Rates are expected
-counts per bin.
+counts per bin. Where `observed` is False nothing is scored, whatever counts and rates are there.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import gammaln, xlogy
 
-from ._checks import as_array
+from ._checks import as_array, where_observed
+from ._observed import observed_mean
 from .errors import InvalidInputError, public
 
 __all__ = ["bits_per_spike", "poisson_d2", "poisson_nll", "psth_r2", "trial_r2"]
@@ -22,7 +23,9 @@ ROUNDING = 1e-12
 
 
 @public
-def poisson_nll(counts: ArrayLike, rates: ArrayLike) -> np.ndarray:
+def poisson_nll(
+    counts: ArrayLike, rates: ArrayLike, *, observed: ArrayLike | None = None
+) -> np.ndarray:
     """Negative log-likelihood of counts under Poisson rates, summed per neuron.
 
     Parameters
@@ -31,6 +34,8 @@ def poisson_nll(counts: ArrayLike, rates: ArrayLike) -> np.ndarray:
         Spike counts.
     rates : array-like, (..., neurons)
         Expected counts per bin; broadcast to `counts`, floored at 1e-9.
+    observed : array-like of bool, broadcast to `counts`, optional
+        False where nothing was recorded.
 
     Returns
     -------
@@ -42,8 +47,8 @@ def poisson_nll(counts: ArrayLike, rates: ArrayLike) -> np.ndarray:
     >>> float(poisson_nll([[0.0]], [[2.0]])[0])
     2.0
     """
-    counts, rates = _check(counts, rates)
-    return _nll(counts, rates)
+    counts, rates, observed = _check(counts, rates, observed)
+    return _nll(counts, rates, observed)
 
 
 @public
@@ -53,6 +58,7 @@ def bits_per_spike(
     *,
     null_rates: ArrayLike | None = None,
     pooled: bool = False,
+    observed: ArrayLike | None = None,
 ) -> np.ndarray | float:
     """Information gain over a constant rate, in bits for each spike.
 
@@ -67,6 +73,8 @@ def bits_per_spike(
         favours the null; pass the training means for a null that could have been known.
     pooled : bool, default=False
         Give one ratio over all neurons, as the Neural Latents Benchmark does, instead of one each.
+    observed : array-like of bool, broadcast to `counts`, optional
+        False where nothing was recorded.
 
     Returns
     -------
@@ -82,9 +90,8 @@ def bits_per_spike(
     >>> float(bits_per_spike([[1.0], [0.0]], [[1.0], [0.0]])[0].round(6))
     1.0
     """
-    counts, rates = _check(counts, rates)
-    axes = tuple(range(counts.ndim - 1))
-    null = counts.mean(axes)
+    counts, rates, observed = _check(counts, rates, observed)
+    null = _mean(counts, observed)
     if null_rates is not None:
         null = as_array("null_rates", null_rates, dtype=float)
     if null.shape != counts.shape[-1:]:
@@ -96,8 +103,9 @@ def bits_per_spike(
         raise InvalidInputError(
             "null_rates must be finite and not negative; pass expected counts per bin."
         )
-    gain = _nll(counts, np.broadcast_to(null, counts.shape)) - _nll(counts, rates)
-    spikes = counts.sum(axes)
+    constant = np.broadcast_to(null, counts.shape)
+    gain = _nll(counts, constant, observed) - _nll(counts, rates, observed)
+    spikes = _sum(counts, observed)
     if pooled:
         active = spikes > 0
         gain, spikes = gain[active].sum(), spikes[active].sum()
@@ -106,32 +114,41 @@ def bits_per_spike(
 
 
 @public
-def poisson_d2(counts: ArrayLike, rates: ArrayLike) -> np.ndarray:
+def poisson_d2(
+    counts: ArrayLike, rates: ArrayLike, *, observed: ArrayLike | None = None
+) -> np.ndarray:
     """Share of the Poisson deviance explained, per neuron; 1 is perfect, 0 the mean rate.
 
     Parameters
     ----------
     counts, rates : array-like, (..., neurons)
         Spike counts and expected counts per bin.
+    observed : array-like of bool, broadcast to `counts`, optional
+        False where nothing was recorded.
 
     Returns
     -------
     ndarray, (neurons,)
         NaN for a neuron without a spike or without variation.
     """
-    counts, rates = _check(counts, rates)
-    axes = tuple(range(counts.ndim - 1))
-    saturated = (counts - xlogy(counts, counts)).sum(axes)
-    null = (counts.mean(axes) - xlogy(counts, counts.mean(axes))).sum(axes) - saturated
-    model = (
-        np.maximum(rates, LEAST_SCORED_RATE) - xlogy(counts, np.maximum(rates, LEAST_SCORED_RATE))
-    ).sum(axes)
-    spikes = counts.sum(axes)
+    counts, rates, observed = _check(counts, rates, observed)
+    saturated = _sum(counts - xlogy(counts, counts), observed)
+    mean = _mean(counts, observed)
+    null = _sum(mean - xlogy(counts, mean), observed) - saturated
+    rates = np.maximum(rates, LEAST_SCORED_RATE)
+    model = _sum(rates - xlogy(counts, rates), observed)
+    spikes = _sum(counts, observed)
     return 1 - _ratio(model - saturated, np.where(null > ROUNDING * spikes, null, 0.0))
 
 
 @public
-def psth_r2(counts: ArrayLike, rates: ArrayLike, conditions: ArrayLike) -> np.ndarray:
+def psth_r2(
+    counts: ArrayLike,
+    rates: ArrayLike,
+    conditions: ArrayLike,
+    *,
+    observed: ArrayLike | None = None,
+) -> np.ndarray:
     """R² of condition-averaged responses (PSTHs), per neuron.
 
     Parameters
@@ -140,13 +157,16 @@ def psth_r2(counts: ArrayLike, rates: ArrayLike, conditions: ArrayLike) -> np.nd
         Spike counts and expected counts per bin.
     conditions : array-like, (trials,) or (trials, variables)
         Trials with equal rows are averaged together.
+    observed : array-like of bool, broadcast to `counts`, optional
+        False where nothing was recorded; rates are averaged over the trials that counts are.
 
     Returns
     -------
     ndarray, (neurons,)
-        Conditions and bins are taken together; NaN for a constant PSTH.
+        Conditions and bins are taken together, those that were observed in a trial at least; NaN for
+        a constant PSTH.
     """
-    counts, rates = _check(counts, rates)
+    counts, rates, observed = _check(counts, rates, observed)
     if counts.ndim != 3:
         raise InvalidInputError(
             f"counts has shape {counts.shape}; expected three axes, (trials, time, neurons)."
@@ -159,37 +179,57 @@ def psth_r2(counts: ArrayLike, rates: ArrayLike, conditions: ArrayLike) -> np.nd
             "row a trial."
         )
     group = np.unique(labels.reshape(len(labels), -1), axis=0, return_inverse=True)[1].ravel()
-    average = [[x[group == g].mean(0) for g in np.unique(group)] for x in (counts, rates)]
-    truth, predicted = (np.concatenate(x) for x in average)
-    return trial_r2(truth, predicted)
+    members = [group == g for g in np.unique(group)]
+    there = None if observed is None else np.concatenate([observed[m].any(0) for m in members])
+    truth, predicted = (
+        np.concatenate([_mean(x[m], None if observed is None else observed[m], 0) for m in members])
+        for x in (counts, rates)
+    )
+    return trial_r2(truth, predicted, observed=there)
 
 
 @public
-def trial_r2(counts: ArrayLike, rates: ArrayLike) -> np.ndarray:
+def trial_r2(
+    counts: ArrayLike, rates: ArrayLike, *, observed: ArrayLike | None = None
+) -> np.ndarray:
     """R² over all trials and bins together, per neuron and unclipped.
 
     Parameters
     ----------
     counts, rates : array-like, (..., neurons)
         Spike counts and expected counts per bin.
+    observed : array-like of bool, broadcast to `counts`, optional
+        False where nothing was recorded.
 
     Returns
     -------
     ndarray, (neurons,)
         NaN for a neuron that does not vary.
     """
-    counts, rates = _check(counts, rates)
-    axes = tuple(range(counts.ndim - 1))
-    residual = ((counts - rates) ** 2).sum(axes)
-    variation = ((counts - counts.mean(axes)) ** 2).sum(axes)
-    varies = variation > ROUNDING * (counts**2).sum(axes)
+    counts, rates, observed = _check(counts, rates, observed)
+    residual = _sum((counts - rates) ** 2, observed)
+    variation = _sum((counts - _mean(counts, observed)) ** 2, observed)
+    varies = variation > ROUNDING * _sum(counts**2, observed)
     return 1 - _ratio(residual, np.where(varies, variation, 0.0))
 
 
-def _nll(counts: np.ndarray, rates: np.ndarray) -> np.ndarray:
+def _nll(counts: np.ndarray, rates: np.ndarray, observed: np.ndarray | None) -> np.ndarray:
     rates = np.maximum(rates, LEAST_SCORED_RATE)
-    axes = tuple(range(counts.ndim - 1))
-    return (rates - xlogy(counts, rates) + gammaln(counts + 1)).sum(axes)
+    return _sum(rates - xlogy(counts, rates) + gammaln(counts + 1), observed)
+
+
+def _sum(x: np.ndarray, observed: np.ndarray | None) -> np.ndarray:
+    """Sum over all axes but neurons, and over what was observed."""
+    axes = tuple(range(x.ndim - 1))
+    return (x if observed is None else np.where(observed, x, 0.0)).sum(axes)
+
+
+def _mean(
+    x: np.ndarray, observed: np.ndarray | None, axes: int | tuple[int, ...] | None = None
+) -> np.ndarray:
+    """Average over all axes but neurons, or over some, of what was observed; 0 where nothing was."""
+    axes = tuple(range(x.ndim - 1)) if axes is None else axes
+    return observed_mean(x, observed, axes)
 
 
 def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
@@ -197,7 +237,9 @@ def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
     return np.divide(numerator, denominator, out=out, where=denominator > 0)
 
 
-def _check(counts: ArrayLike, rates: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+def _check(
+    counts: ArrayLike, rates: ArrayLike, observed: ArrayLike | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     counts = as_array("counts", counts, dtype=float, order="K")
     rates = as_array("rates", rates, dtype=float, order="K")
     if counts.ndim < 2:
@@ -210,10 +252,13 @@ def _check(counts: ArrayLike, rates: ArrayLike) -> tuple[np.ndarray, np.ndarray]
         raise InvalidInputError(
             f"rates has shape {rates.shape}; expected {counts.shape}, that of the counts."
         ) from error
+    where = where_observed([observed], counts.shape)
+    if where is not None:
+        counts, rates = np.where(where, counts, 0.0), np.where(where, rates, 0.0)
     for name, values in (("counts", counts), ("rates", rates)):
         if not np.isfinite(values).all() or (values < 0).any():
             raise InvalidInputError(
                 f"{name} must be finite and not negative; pass spike counts and expected "
                 "counts per bin, not log-rates."
             )
-    return counts, rates
+    return counts, rates, where

@@ -13,14 +13,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ._checks import as_array, as_names, check_path, check_regions, check_spikes
+from ._checks import as_array, as_names, check_path, check_regions, read_spikes
 from ._files import whole_file
 from ._tables import plain_column, read_indices, read_table
 from .errors import InvalidInputError, calling, public, suggest
 
 __all__ = ["Session", "write_session"]
 
-SESSION_FORMAT = 1
+# Version 1 had nothing to say of what was not observed, which its readers would take for silence.
+SESSION_FORMAT = 2
 REPORT_COLUMNS = ("item", "reason", "dropped", "kept")
 
 # Columns of a table of neurons that name them; of several the first counts.
@@ -38,7 +39,8 @@ class Session:
     Parameters
     ----------
     counts : array-like of int, (trials, time, neurons)
-        Spike counts per bin; kept as uint8 or uint16.
+        Spike counts per bin; kept as uint8 or uint16. NaN, and masked entries of a masked array, mean
+        not observed.
     regions : array-like of str, (neurons,), optional
         Brain region of each neuron; shorthand for a column ``region`` in `neurons`.
     neurons : DataFrame, optional
@@ -54,6 +56,10 @@ class Session:
     t_start : float, optional
         Seconds from the trial's event to the start of the first bin, negative where the trial begins
         before its event; None where it is not known.
+    observed : array-like of bool, broadcast to (trials, time, neurons), optional
+        False where nothing was recorded: bins after the end of a short trial, gaps, trials before a
+        unit came or after it was lost. Such entries are never input, target, scored or averaged. As
+        an attribute it is None where everything was observed, and `counts` are 0 where not.
     session_id : str, default="session"
         Name of the session; models know sessions by it.
     subject : str, optional
@@ -74,6 +80,13 @@ class Session:
     >>> session = Session(np.ones((4, 10, 3), int), ["CA1", "CA1", "VISp"], bin_width=0.02)
     >>> session[:2].select_regions("CA1").shape
     (2, 10, 2)
+
+    Trials of 10, 10, 7 and 5 bins:
+
+    >>> ends = np.array([10, 10, 7, 5])
+    >>> there = np.arange(10) < ends[:, None]
+    >>> Session(np.ones((4, 10, 3), int), observed=there[:, :, None])
+    Session('session', 4 trials, 10 bins, 3 neurons, 80.0 % observed)
     """
 
     @public
@@ -87,12 +100,13 @@ class Session:
         signals: Mapping[str, Any] | None = None,
         bin_width: float | None = None,
         t_start: float | None = None,
+        observed: Any = None,
         session_id: str = "session",
         subject: str | None = None,
         rates: Any = None,
         report: pd.DataFrame | None = None,
     ) -> None:
-        self.counts = check_spikes(counts)
+        self.counts, self.observed = read_spikes(counts, observed)
         n_trials, n_time, n_neurons = self.counts.shape
         self.neurons = read_table(neurons, n_neurons, "neurons", "neuron")
         if regions is not None:
@@ -209,8 +223,8 @@ class Session:
 
     @property
     def dtype(self) -> np.dtype:
-        """Type of the counts."""
-        return self.counts.dtype
+        """Type of the array that numpy makes of the session."""
+        return self.counts.dtype if self.observed is None else np.dtype(np.float32)
 
     @property
     def n_trials(self) -> int:
@@ -231,26 +245,40 @@ class Session:
         return self.n_trials
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        if copy is None:
-            return np.asarray(self.counts, dtype=dtype)
-        return np.array(self.counts, dtype=dtype, copy=copy)
+        values = self._as_array()
+        if values is not self.counts and dtype is not None and np.dtype(dtype).kind in "biu":
+            raise InvalidInputError(
+                f"session {self.session_id!r} was not observed everywhere, which whole numbers cannot "
+                "say; expected floats, where NaN says it. Take session.counts and session.observed."
+            )
+        if copy is None or values is not self.counts:
+            return np.asarray(values, dtype=dtype)
+        return np.array(values, dtype=dtype, copy=copy)
+
+    def _as_array(self) -> np.ndarray:
+        """Return the counts, as floats with NaN where there are entries that were not observed."""
+        if self.observed is None:
+            return self.counts
+        return np.where(self.observed, self.counts, np.float32(np.nan))
 
     def __getitem__(self, key: Any) -> Any:
         """Select trials; all else stays aligned.
 
         A slice, list or mask of trials gives a Session, one integer the counts (time, neurons) of a
-        trial, and a key that reaches beyond trials a plain array of counts.
+        trial, and a key that reaches beyond trials a plain array of counts. In these arrays NaN says
+        what was not observed.
         """
         trial, *rest = key if isinstance(key, tuple) else (key,)
         beyond = [k for k in rest if k is not Ellipsis and not _is_everything(k)]
         one = isinstance(trial, (int, np.integer)) and not isinstance(trial, bool)
         if beyond or one or trial is Ellipsis or trial is None:
-            return self.counts[key]
+            return self._as_array()[key]
         if not isinstance(trial, slice):
             with calling("Session"):
                 trial = read_indices(trial, self.n_trials, "trials")
         return self._with(
             counts=self.counts[trial],
+            observed=None if self.observed is None else self.observed[trial],
             trials=self.trials.iloc[trial],
             signals={name: values[trial] for name, values in self.signals.items()},
             rates=None if self.rates is None else self.rates[trial],
@@ -269,6 +297,7 @@ class Session:
             neurons = read_indices(neurons, self.n_neurons, "neurons")
         return self._with(
             counts=self.counts[:, :, neurons],
+            observed=None if self.observed is None else self.observed[:, :, neurons],
             neurons=self.neurons.iloc[neurons],
             rates=None if self.rates is None else self.rates[:, :, neurons],
         )
@@ -290,6 +319,8 @@ class Session:
     @public
     def rebin(self, bin_width: float) -> Session:
         """Return the session in wider bins: counts and rates summed, signals averaged.
+
+        A wider bin was observed if all of its bins were.
 
         Parameters
         ----------
@@ -331,6 +362,7 @@ class Session:
 
         return self._with(
             counts=grouped(self.counts).sum(2),
+            observed=None if self.observed is None else grouped(self.observed).all(2),
             signals={name: grouped(x).mean(2) for name, x in self.signals.items()},
             rates=None if self.rates is None else grouped(self.rates).sum(2),
             bin_width=bin_width,
@@ -339,6 +371,7 @@ class Session:
     def _with(self, **changes: Any) -> Session:
         fields = {
             "counts": self.counts,
+            "observed": self.observed,
             "neurons": self.neurons,
             "trials": self.trials,
             "signals": self.signals,
@@ -392,9 +425,12 @@ class Session:
 
     def _facts(self) -> list[str]:
         facts = [f"{self.n_trials} trials", f"{self.n_time} bins", f"{self.n_neurons} neurons"]
+        seen = ... if self.observed is None else self.observed
         if self.bin_width is not None:
             facts[1] += f" of {self.bin_width * 1000:g} ms"
-            facts.append(f"{self.counts.mean() / self.bin_width:.1f} Hz")
+            facts.append(f"{self.counts[seen].mean() / self.bin_width:.1f} Hz")
+        if self.observed is not None:
+            facts.append(f"{100 * self.observed.mean():.1f} % observed")
         if self.regions is not None:
             names, sizes = np.unique(self.regions, return_counts=True)
             order = np.argsort(-sizes, kind="stable")
@@ -424,11 +460,12 @@ def write_session(session: Session, path: Path, *, made_from: str | None = None)
             if gaps is not None:
                 arrays[f"gaps/{kind}/{name}"] = gaps
     arrays |= {f"signals/{name}": values for name, values in session.signals.items()}
-    if session.rates is not None:
-        arrays["rates"] = session.rates
+    for name in ("rates", "observed"):
+        if getattr(session, name) is not None:
+            arrays[name] = getattr(session, name)
     header = {
         "format": "neuromask.Session",
-        "version": SESSION_FORMAT,
+        "version": SESSION_FORMAT if session.observed is not None else 1,
         "bin_width": session.bin_width,
         "t_start": session.t_start,
         "session_id": session.session_id,

@@ -100,7 +100,7 @@ def _own_layout(arrays: dict[str, np.ndarray], header: dict[str, Any], path: Pat
         kind, slash, name = key.partition("/")
         if slash and kind in parts:
             parts[kind][name] = values
-        elif key not in ("header", "counts", "rates"):
+        elif key not in ("header", "counts", "rates", "observed"):
             raise _unknown_layout(arrays, path)
     for key, gaps in parts["gaps"].items():
         kind, _, name = key.partition("/")
@@ -118,6 +118,7 @@ def _own_layout(arrays: dict[str, np.ndarray], header: dict[str, Any], path: Pat
         signals=parts["signals"],
         bin_width=header.get("bin_width"),
         t_start=header.get("t_start"),
+        observed=arrays.get("observed"),
         session_id=header.get("session_id", path.stem),
         subject=header.get("subject"),
         rates=arrays.get("rates"),

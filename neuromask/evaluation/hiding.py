@@ -2,7 +2,7 @@
 
 Entries are hidden and any callable is asked for their rates, so that a baseline is judged by the very
 code that judges a model. Hidden entries are zero in what the callable is given; the true counts never
-leave this package.
+leave this package. What was not observed is hidden always, and never scored.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .._checks import (
     check_choice,
     check_positive_int,
     check_regions,
-    check_spikes,
+    read_spikes,
 )
 from ..errors import InvalidInputError, public
 
@@ -69,7 +69,8 @@ class Pass:
 class Request:
     """Test trials and what is asked of them, checked."""
 
-    counts: np.ndarray  # (trials, time, neurons)
+    counts: np.ndarray  # (trials, time, neurons), 0 where not observed
+    observed: np.ndarray | None  # (trials, time, neurons) bool; None where all was
     labels: np.ndarray | None  # (neurons,) regions
     chosen: np.ndarray  # (neurons to predict,) indices
     n_forward: int
@@ -87,12 +88,13 @@ class Request:
         max_bytes: int,
     ) -> Request:
         """Check what users pass; see :func:`neuromask.evaluate`."""
-        counts = check_spikes(X)
+        counts, observed = read_spikes(X)
         _, n_time, n_neurons = counts.shape
         regions = getattr(X, "regions", None) if regions is None else regions
         check_positive_int("max_bytes", max_bytes)
         return cls(
             counts,
+            observed,
             None if regions is None else check_regions(regions, n_neurons),
             _chosen_neurons(neurons, n_neurons),
             _forward_bins(n_forward_bins, n_time),
@@ -233,7 +235,7 @@ def predict_passes(
     counts = request.counts
     rates = np.full(counts.shape, np.nan, dtype=np.float32)
     for stack in _stacks(passes, counts, request.max_bytes):
-        _fill(rates, predict_rates, counts, stack, task)
+        _fill(rates, predict_rates, request, stack, task)
         tell(sum(rows.stop in (None, len(counts)) for _, rows in stack))
     return rates
 
@@ -282,11 +284,12 @@ def _stacks(
 def _fill(
     rates: np.ndarray,
     predict_rates: PredictRates,
-    counts: np.ndarray,
+    request: Request,
     stack: list[tuple[Pass, slice]],
     task: str,
 ) -> None:
     """Ask for one stack of masked trials and keep the answers that count."""
+    counts, observed = request.counts, request.observed
     shape = counts.shape[1:]
     hidden = np.concatenate(
         [
@@ -294,6 +297,8 @@ def _fill(
             for p, rows in stack
         ]
     )
+    if observed is not None:
+        hidden |= ~np.concatenate([observed[rows] for _, rows in stack])
     visible = np.concatenate([counts[rows] for _, rows in stack])
     visible[hidden] = 0
     answer = as_array("what predict_rates returned", predict_rates(visible, hidden, task))

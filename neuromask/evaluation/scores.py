@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from .._checks import as_array, check_positive_int
+from .._observed import observed_mean
 from .._tables import need_columns
 from ..errors import InvalidInputError, public
 from ..metrics import bits_per_spike, poisson_d2
@@ -72,11 +73,11 @@ def evaluate(
     predict_rates : callable, or array-like (trials, time, neurons)
         ``predict_rates(counts, hidden, task)`` with counts and the boolean `hidden` of shape
         (trials, time, neurons), counts zero where hidden; returns expected counts per bin in the
-        same shape. It is called with stacks of trials, never with a fixed number of them. Or rates
+        same shape. What was not observed is hidden from it too. It is called with stacks of trials, never with a fixed number of them. Or rates
         that are the same whatever is hidden, such as the true ones of a simulation, which are the
         ceiling. Rates of a model that has seen the counts of `X` score too well.
     X : Session or array-like, (trials, time, neurons)
-        Test trials.
+        Test trials. Entries that were not observed are never scored.
     regions : array-like of str, (neurons,), optional
         Region of each neuron, where `X` does not carry them.
     tasks : sequence of str, optional
@@ -136,7 +137,9 @@ def evaluate(
             progress(done, total)
 
     bin_width = getattr(X, "bin_width", None)
-    spikes_a_second = counts.mean((0, 1)) / (np.nan if bin_width is None else bin_width)
+    seen = request.observed
+    mean = observed_mean(counts, seen, (0, 1))
+    spikes_a_second = mean / (np.nan if bin_width is None else bin_width)
     for task, passes in plan.items():
         scored = np.sort(np.concatenate([p.answers for p in passes] or [np.array([], int)]))
         window = request.window(task)
@@ -144,8 +147,10 @@ def evaluate(
             rates = predict_passes(predict_rates, request, task, passes, tell)
         else:
             rates = given
-            check_rates(rates[:, window][:, :, scored], "rates has entries")
         truth, answer = counts[:, window][:, :, scored], rates[:, window][:, :, scored]
+        observed = None if seen is None else seen[:, window][:, :, scored]
+        if not callable(predict_rates):
+            check_rates(answer if observed is None else answer[observed], "rates has entries")
         rows.append(
             pd.DataFrame(
                 {
@@ -156,9 +161,12 @@ def evaluate(
                     "n_spikes": truth.sum((0, 1), dtype=np.int64),
                     "rate": spikes_a_second[scored],
                     "bps": bits_per_spike(
-                        truth, answer, null_rates=None if null is None else null[scored]
+                        truth,
+                        answer,
+                        null_rates=None if null is None else null[scored],
+                        observed=observed,
                     ),
-                    "d2": poisson_d2(truth, answer),
+                    "d2": poisson_d2(truth, answer, observed=observed),
                 }
             )
         )

@@ -1,0 +1,77 @@
+"""Averages and smooth courses of what was observed."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+
+__all__ = ["observed_mean", "observed_smooth"]
+
+
+def observed_mean(
+    x: np.ndarray, observed: np.ndarray | None, axes: int | tuple[int, ...]
+) -> np.ndarray:
+    """Average over some axes, of the entries that were observed.
+
+    Parameters
+    ----------
+    x : ndarray
+        Numbers.
+    observed : ndarray of bool, in the shape of `x`, or None
+        None where all were observed.
+    axes : int or tuple of int
+        Axes to average over.
+
+    Returns
+    -------
+    ndarray
+        0 where nothing was observed.
+
+    Examples
+    --------
+    >>> observed_mean(np.array([[1.0, 5.0], [3.0, 7.0]]), np.array([[True, True], [True, False]]), 0)
+    array([2., 5.])
+    """
+    if observed is None:
+        return x.mean(axes)
+    return np.where(observed, x, 0).sum(axes) / observed.sum(axes).clip(min=1)
+
+
+def observed_smooth(
+    x: np.ndarray,
+    observed: np.ndarray | None,
+    width: float,
+    axis: int,
+    mode: str,
+    otherwise: np.ndarray | float = 0.0,
+) -> np.ndarray:
+    """Smooth by a gaussian over time, by the entries that were observed.
+
+    Parameters
+    ----------
+    x : ndarray
+        Numbers.
+    observed : ndarray of bool, in the shape of `x`, or None
+        None where all were observed.
+    width : float
+        Standard deviation in bins.
+    axis : int
+        The axis of time.
+    mode : str
+        What lies beyond the ends, as in `scipy.ndimage.gaussian_filter1d`.
+    otherwise : ndarray or float, default=0
+        What stands where nothing near was observed; it broadcasts to `x`.
+
+    Examples
+    --------
+    >>> x, seen = np.array([2.0, 2.0, 9.0]), np.array([True, True, False])
+    >>> observed_smooth(x, seen, 1.0, 0, "nearest").round(6)
+    array([2., 2., 2.])
+    """
+    if observed is None:
+        return gaussian_filter1d(x, width, axis=axis, mode=mode)
+    seen = observed.astype(x.dtype)
+    weight = gaussian_filter1d(seen, width, axis=axis, mode=mode)
+    total = gaussian_filter1d(np.where(observed, x, 0), width, axis=axis, mode=mode)
+    near = weight > 1e-3
+    return np.where(near, total / np.where(near, weight, 1), otherwise).astype(x.dtype)
