@@ -993,7 +993,8 @@ def _new_model(
 ) -> SessionNetwork:
     """Make a backbone for these sessions."""
     statistics = [
-        SessionStatistics.of(r.counts, r.info.session_id, r.info.regions) for r in recordings
+        SessionStatistics.of(r.counts, r.info.session_id, r.info.regions, r.observed)
+        for r in recordings
     ]
     return _build(statistics, architecture, schemes, generator)
 
@@ -1144,7 +1145,11 @@ def _as_session(recording: Recording) -> Session:
     """Return the trials as the evaluator reads them, with regions and bin width."""
     info = recording.info
     return Session(
-        recording.counts, info.regions, bin_width=info.bin_width, session_id=info.session_id
+        recording.counts,
+        info.regions,
+        bin_width=info.bin_width,
+        observed=recording.observed,
+        session_id=info.session_id,
     )
 
 

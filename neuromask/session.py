@@ -106,7 +106,9 @@ class Session:
         rates: Any = None,
         report: pd.DataFrame | None = None,
     ) -> None:
-        self.counts, self.observed = read_spikes(counts, observed)
+        found, where = read_spikes(counts, observed)
+        self.counts = found
+        self.observed = where
         n_trials, n_time, n_neurons = self.counts.shape
         self.neurons = read_table(neurons, n_neurons, "neurons", "neuron")
         if regions is not None:

@@ -1,6 +1,5 @@
 """A small backbone and the tensors of its sessions."""
 
-import numpy as np
 import torch
 
 from neuromask.nn.ndt1 import NDT1, NDT1Config
@@ -14,7 +13,9 @@ def backbone_of(sessions, **options):
     statistics = [SessionStatistics.of(s.counts, s.session_id) for s in sessions]
     model = NDT1(config, statistics, 4, torch.Generator().manual_seed(0))
     tensors = [
-        SessionTensors.of(s.counts, np.zeros(s.n_neurons, int), s.session_id, torch.device("cpu"))
+        SessionTensors(
+            s.session_id, torch.tensor(s.counts), torch.zeros(s.n_neurons, dtype=torch.long)
+        )
         for s in sessions
     ]
     return model, tensors

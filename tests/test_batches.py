@@ -80,7 +80,7 @@ def test_balanced_sampling_gives_sessions_equal_shares():
 def session():
     counts = np.random.default_rng(0).poisson(1.0, (30, 8, 9)).astype(np.uint8)
     regions = np.repeat([0, 1, -1], 3)
-    return SessionTensors.of(counts, regions, "a", torch.device("cpu"))
+    return SessionTensors("a", torch.tensor(counts), torch.tensor(regions))
 
 
 def masked(**options):

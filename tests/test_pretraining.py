@@ -127,7 +127,7 @@ def test_a_floor_is_neither_rewarded_nor_punished():
     training, validation = silenced(session, 3, 40)
     found = objective([training])
     found.validation = [
-        SessionTensors.of(validation.counts, np.zeros(12, int), "sim-0", torch.device("cpu"))
+        SessionTensors("sim-0", torch.tensor(validation.counts), torch.zeros(12, dtype=torch.long))
     ]
     with torch.no_grad():
         stitch = found.model.stitch("sim-0")

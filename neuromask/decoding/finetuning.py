@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .._random import RandomStreams
-from .._recordings import Recording, region_codes
+from .._recordings import Recording
 from .._splits import hold_out_groups, hold_out_runs
 from ..errors import InvalidInputError
 from ..nn.device import autocast
@@ -67,10 +67,8 @@ class _LabelledTrials:
         ignored: Sequence[str],
     ) -> _LabelledTrials:
         """Move some trials to the device."""
-        regions = region_codes(recording.info, ignored)
-        counts, session_id = recording.counts[rows], recording.info.session_id
         return cls(
-            SessionTensors.of(counts, regions, session_id, device),
+            SessionTensors.of(recording.take(rows), ignored, device),
             torch.tensor(target.outputs[rows], dtype=torch.float32, device=device),
             torch.tensor(target.codes[rows], device=device)
             if isinstance(target, Classes)
@@ -163,8 +161,10 @@ class _Supervised:
     def _outputs(
         self, trials: _LabelledTrials, rows: Tensor, drawn: Tensor, dropout: torch.Generator | None
     ) -> Tensor:
-        counts = trials.spikes.counts[rows].float()
+        counts, observed = trials.spikes.counts[rows].float(), trials.spikes.observed
         hidden = (self.hidden | drawn).expand(counts.shape)
+        if observed is not None:
+            hidden = hidden | ~observed[rows]
         causal = self.scheme.attention == "causal"
         group = TrialGroup.masked(trials.spikes.session_id, counts, hidden, self.index, causal)
         with autocast(rows.device, self.config.precision):
@@ -263,7 +263,7 @@ def finetune_readout(
     def head(rows: np.ndarray) -> Readout:
         return read_scheme(
             network,
-            replace(recording, counts=recording.counts[rows]),
+            recording.take(rows),
             hidden,
             scheme,
             target.take(rows),
@@ -311,7 +311,7 @@ def finetune_readout(
     truth, weights = target.take(rows), trial_weights[rows]
     features = read_features(
         untrained,
-        replace(recording, counts=recording.counts[rows]),
+        recording.take(rows),
         hidden,
         scheme,
         per_bin=target.per_bin,

@@ -91,7 +91,10 @@ class FittedNetwork:
         n_at_once = min(TRIALS_A_PASS, max(1, BYTES_A_PASS // trial))
         for start in range(0, len(counts), n_at_once):
             rows = slice(start, start + n_at_once)
-            mask = torch.tensor(hidden[rows], device=self.device)
+            unseen = hidden[rows]
+            if recording.observed is not None:
+                unseen = unseen | ~recording.observed[rows]
+            mask = torch.tensor(unseen, device=self.device)
             visible = torch.tensor(counts[rows].astype(np.float32), device=self.device)
             group = TrialGroup.masked(recording.info.session_id, visible, mask, scheme, causal)
             with autocast(self.device, self.precision):

@@ -99,9 +99,12 @@ class PopulationStatistics:
     Parameters
     ----------
     counts : Tensor, (trials, time, neurons)
-        The trials.
+        The trials; 0 where not observed.
     regions : sequence of str, optional
         Region of each neuron.
+    observed : Tensor of bool, (trials, time, neurons), optional
+        Which counts were observed; all by default. Neurons are compared in the bins that both were
+        observed in.
     known_regions : sequence of str
         Regions that the model has a number for.
     n_factors : int
@@ -115,27 +118,32 @@ class PopulationStatistics:
         counts: Tensor,
         regions: Sequence[str] | None,
         *,
+        observed: Tensor | None = None,
         known_regions: Sequence[str],
         n_factors: int,
         smoothing: float,
     ) -> None:
         self.counts = counts
+        self.observed = observed
         x = counts.float()
         n_trials, n_time, n_neurons = x.shape
         self.smoothing = smoothing
         self.cosines = _cosines(n_time, x.device)
-        self.mean = x.mean((0, 1))
-        square = torch.einsum("ktn,ktn->n", x, x) / (n_trials * n_time)
+        self.amount = _Amount.of(observed, n_trials, n_time)
+        n_bins = self.amount.bins
+        self.mean = x.mean((0, 1)) if observed is None else _over(x.sum((0, 1)), n_bins)
+        square = _over(torch.einsum("ktn,ktn->n", x, x), n_bins)
         self.scale = (square - self.mean**2).clamp_min(0).sqrt().clamp_min(LEAST_SCALE)
         self.slow = torch.ones(())
-        smoothed = self._smooth(x)
-        variance = torch.einsum("ktn,ktn->n", smoothed, smoothed) / (n_trials * n_time)
+        smoothed = self._smooth(x, observed)
+        variance = _over(torch.einsum("ktn,ktn->n", smoothed, smoothed), n_bins)
         self.slow = variance.sqrt().clamp_min(1e-3)
         smoothed /= self.slow
         self.total = _products(smoothed)
         self.response = smoothed.sum(0)
-        correlation = (self.total / (n_trials * n_time)).fill_diagonal_(0)
-        n_samples = n_trials * n_time / (math.sqrt(2 * math.pi) * smoothing)
+        correlation = _over(self.total, self.amount.pairs).fill_diagonal_(0)
+        n_usual = float(torch.as_tensor(n_bins, dtype=torch.float64).mean())
+        n_samples = n_usual / (math.sqrt(2 * math.pi) * smoothing)
         self.noise = max(NOISE, NOISE_EDGE * _noise_edge(n_neurons / n_samples))
         self.strength, self.loading = _leading(correlation, n_factors, self.noise)
         number = {name: i + 1 for i, name in enumerate(known_regions)}
@@ -145,7 +153,7 @@ class PopulationStatistics:
 
     def whole(self) -> NeuronStatistics:
         """Describe the neurons by all trials."""
-        return self._describe(self.total, self.response, len(self.counts))
+        return self._describe(self.total, self.response, self.amount)
 
     def without(self, trials: Tensor) -> NeuronStatistics:
         """Describe them by all trials but these, each of which is named once.
@@ -160,24 +168,33 @@ class PopulationStatistics:
                 f"{len(trials)} of {len(self.counts)} trials are to be left out; "
                 "expected fewer, so that something is left to describe neurons by."
             )
-        smoothed = self._smooth(self.counts[trials].float())
+        observed = None if self.observed is None else self.observed[trials]
+        smoothed = self._smooth(self.counts[trials].float(), observed)
         total, response = self.total - _products(smoothed), self.response - smoothed.sum(0)
-        return self._describe(total, response, len(self.counts) - len(trials))
+        out = _Amount.of(observed, len(trials), self.counts.shape[1])
+        return self._describe(total, response, self.amount - out)
 
-    def _smooth(self, counts: Tensor) -> Tensor:
-        return smooth(counts, self.smoothing).sub_(self.mean).div_(self.scale * self.slow)
+    def _smooth(self, counts: Tensor, observed: Tensor | None) -> Tensor:
+        """Smooth, standardise, and set to 0, an average count, what was not observed."""
+        if observed is None:
+            return smooth(counts, self.smoothing).sub_(self.mean).div_(self.scale * self.slow)
+        there = observed.float()
+        seen = smooth(there, self.smoothing).clamp_min(1e-6)
+        smoothed = smooth(counts, self.smoothing).div_(seen).sub_(self.mean)
+        return smoothed.div_(self.scale * self.slow).mul_(there)
 
-    def _describe(self, total: Tensor, response: Tensor, n_trials: int) -> NeuronStatistics:
+    def _describe(self, total: Tensor, response: Tensor, amount: _Amount) -> NeuronStatistics:
         n_time, n_neurons = response.shape
-        correlation = (total / (n_trials * n_time)).fill_diagonal_(0)
+        correlation = _over(total, amount.pairs).fill_diagonal_(0)
         strength = self.strength
         loading = correlation @ self.loading / strength.clamp_min(self.noise)
-        coefficients = self.cosines @ (response * self.slow / n_trials) / n_time
+        coefficients = self.cosines @ _over(response * self.slow, amount.responses) / n_time
         log_mean = self.mean.clamp_min(LEAST_BASE_RATE).log()
         dispersion = (self.scale**2 / self.mean.clamp_min(LEAST_BASE_RATE)).log()
-        amount = torch.full_like(log_mean, math.log(n_trials / USUAL_TRIALS))
+        n_trials = torch.as_tensor(amount.bins, dtype=torch.float64).clamp_min(1) / n_time
+        many = (n_trials / USUAL_TRIALS).log().to(log_mean).expand_as(log_mean)
         descriptors = [
-            torch.stack([log_mean / 1.5 + 1.5, dispersion, 4 * self.slow - 1, amount], 1),
+            torch.stack([log_mean / 1.5 + 1.5, dispersion, 4 * self.slow - 1, many], 1),
             3 * coefficients.T,
             0.5 * n_neurons**0.5 * loading,
         ]
@@ -194,6 +211,43 @@ class PopulationStatistics:
             factor_out=evidence * relative[:, None],
             evidence=evidence,
         )
+
+
+@dataclass(frozen=True)
+class _Amount:
+    """How much was observed: what sums over trials are divided by.
+
+    Attributes
+    ----------
+    bins : int or Tensor, (neurons,)
+        Bins of trials of each neuron.
+    pairs : int or Tensor, (neurons, neurons)
+        Bins of trials in which two neurons were both observed.
+    responses : int or Tensor, (time, neurons)
+        Trials of each bin.
+    """
+
+    bins: Tensor | int
+    pairs: Tensor | int
+    responses: Tensor | int
+
+    @classmethod
+    def of(cls, observed: Tensor | None, n_trials: int, n_time: int) -> _Amount:
+        """Count; numbers suffice where everything was observed."""
+        if observed is None:
+            return cls(n_trials * n_time, n_trials * n_time, n_trials)
+        there = observed.float()
+        return cls(there.sum((0, 1)), _products(there), there.sum(0))
+
+    def __sub__(self, other: _Amount) -> _Amount:
+        return _Amount(
+            self.bins - other.bins, self.pairs - other.pairs, self.responses - other.responses
+        )
+
+
+def _over(total: Tensor, amount: Tensor | int) -> Tensor:
+    """Divide a sum by how much was summed, by 1 where that was nothing."""
+    return total / (amount if isinstance(amount, int) else amount.clamp_min(1))
 
 
 def _products(smoothed: Tensor) -> Tensor:

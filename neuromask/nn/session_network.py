@@ -155,12 +155,13 @@ class SessionNetwork(nn.Module):
         )
 
     def population_statistics(
-        self, counts: Tensor, regions: Sequence[str] | None
+        self, counts: Tensor, regions: Sequence[str] | None, observed: Tensor | None = None
     ) -> PopulationStatistics:
-        """Measure of some trials (trials, time, neurons) what the encoder reads."""
+        """Measure of some trials (trials, time, neurons), as far as observed, what the encoder reads."""
         return PopulationStatistics(
             counts,
             regions,
+            observed=observed,
             known_regions=self.region_names,
             n_factors=self.sizes["n_linear"],
             smoothing=self.smoothing,

@@ -59,12 +59,18 @@ class SessionStatistics:
 
     @classmethod
     def of(
-        cls, counts: np.ndarray, session_id: str, regions: tuple[str, ...] | None = None
+        cls,
+        counts: np.ndarray,
+        session_id: str,
+        regions: tuple[str, ...] | None = None,
+        observed: np.ndarray | None = None,
     ) -> SessionStatistics:
-        """Measure the statistics of counts (trials, time, neurons)."""
-        mean = counts.mean((0, 1), dtype=np.float64)
+        """Measure the statistics of counts (trials, time, neurons), which are 0 where not observed."""
+        n_bins = counts.shape[0] * counts.shape[1]
+        n_observed = n_bins if observed is None else observed.sum((0, 1)).clip(min=1)
+        mean = counts.sum((0, 1), dtype=np.float64) / n_observed
         square = np.einsum("ktn,ktn->n", counts, counts, dtype=np.float64)
-        variance = square / (counts.shape[0] * counts.shape[1]) - mean**2
+        variance = square / n_observed - mean**2
         scale = np.sqrt(variance.clip(min=0)).clip(min=LEAST_SCALE)
         mean, scale = mean.astype(np.float32), scale.astype(np.float32)
         return cls(session_id, mean, scale, counts.shape[1], regions)

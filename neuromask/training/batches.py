@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from .._recordings import Recording, region_codes
 from ..nn.session_weights import TrialGroup, Weights
 from ..schemes import SchemeSampler
 
@@ -31,30 +33,41 @@ class SessionTensors:
         Region codes, negative for regions that are never targets.
     names : tuple of str or None
         Region of each neuron, where known.
+    observed : Tensor of bool, (trials, time, neurons), or None
+        Which counts were observed, the others being 0; None where all were.
     """
 
     session_id: str
     counts: Tensor
     regions: Tensor
     names: tuple[str, ...] | None = None
+    observed: Tensor | None = None
 
     @classmethod
     def of(
-        cls,
-        counts: np.ndarray,
-        regions: np.ndarray,
-        session_id: str,
-        device: torch.device,
-        names: tuple[str, ...] | None = None,
+        cls, recording: Recording, ignored: Sequence[str], device: torch.device
     ) -> SessionTensors:
-        """Move counts and integer region codes to the device."""
+        """Move a recording to the device; `ignored` are regions that are never targets."""
+        info, counts = recording.info, recording.counts
         compact = counts if counts.dtype == np.uint8 else counts.astype(np.int32)
+        codes = region_codes(info, ignored)
         return cls(
-            session_id,
+            info.session_id,
             torch.tensor(compact, device=device),
-            torch.as_tensor(regions, dtype=torch.long, device=device),
-            names,
+            torch.as_tensor(codes, dtype=torch.long, device=device),
+            info.regions,
+            None if recording.observed is None else torch.tensor(recording.observed, device=device),
         )
+
+    def __len__(self) -> int:
+        return len(self.counts)
+
+    @cached_property
+    def entries(self) -> np.ndarray:
+        """How many entries of each trial were observed, (trials,)."""
+        if self.observed is None:
+            return np.full(len(self), self.counts[0].numel())
+        return self.observed.sum((1, 2)).cpu().numpy()
 
 
 @dataclass(frozen=True)
@@ -62,7 +75,7 @@ class MaskedTrials:
     """Trials of one session with their masks: what the network sees and what it must answer."""
 
     group: TrialGroup
-    counts: Tensor  # (trials, time, neurons), unmasked
+    counts: Tensor  # (trials, time, neurons), unmasked, 0 where not observed
     target: Tensor  # (trials, time, neurons) bool
 
 
@@ -106,9 +119,13 @@ def mask_trials(
             shape = (len(counts), int(unit.max()) + 1)
             dropped = torch.rand(shape, generator=generator, device=counts.device) < probability
             hidden = hidden | dropped[:, None, unit]
+    target = mask.target
+    if session.observed is not None:  # it is hidden like any other entry, and never answered for
+        there = session.observed[trials]
+        hidden, target = hidden | ~there, target & there
     causal = torch.tensor([s.attention == "causal" for s in sampler.schemes], device=scheme.device)
     group = TrialGroup.masked(session.session_id, counts, hidden, scheme, causal[scheme], weights)
-    return MaskedTrials(group, counts, mask.target)
+    return MaskedTrials(group, counts, target)
 
 
 def mixed_batches(

@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 
 from .._random import RandomStreams
-from .._recordings import Recording, region_codes
+from .._recordings import Recording
 from ..errors import warn
 from ..nn.session_network import SessionNetwork
 from ..schemes import Scheme, SchemeSampler, check_mask
@@ -60,12 +60,7 @@ def session_tensors(
     recordings: Sequence[Recording], ignored: Sequence[str], device: torch.device
 ) -> list[SessionTensors]:
     """Move recordings to the device."""
-    return [
-        SessionTensors.of(
-            r.counts, region_codes(r.info, ignored), r.info.session_id, device, r.info.regions
-        )
-        for r in recordings
-    ]
+    return [SessionTensors.of(r, ignored, device) for r in recordings]
 
 
 def fit_network(

@@ -108,11 +108,11 @@ class MaskedPrediction:
         cost, n_entries = torch.zeros((), device=self.device), 0
         for i, rows in batch:
             counts = self.training[i].counts
-            n_entries += len(rows) * counts[0].numel()
+            n_entries += int(self.training[i].entries[rows].sum())
             if self.starts is None or self.starts.learns(i):
                 stitch = self.model.stitch(self.training[i].session_id)
                 cost = cost + stitch.prior() * (len(rows) / len(counts))
-        return cost / n_entries
+        return cost / max(n_entries, 1)
 
     def _masked(self, i: int, trials: Tensor) -> MaskedTrials:
         starts = self.starts

@@ -36,7 +36,8 @@ def add_sessions(
     model = copy.deepcopy(model)
     for r in recordings:
         model.add_session(
-            SessionStatistics.of(r.counts, r.info.session_id, r.info.regions), generator
+            SessionStatistics.of(r.counts, r.info.session_id, r.info.regions, r.observed),
+            generator,
         )
     return model
 
@@ -73,8 +74,12 @@ class PretendedNew:
             n_calibration = int(n_trials * generator.uniform(*CALIBRATION_SHARE))
             if generator.random() < self.share and 0 < n_calibration < n_trials:
                 rows = torch.as_tensor(np.sort(order[:n_calibration]))
-                counts = session.counts[rows.to(session.counts.device)]
-                self.drawn[i] = self.model.population_statistics(counts, session.names).whole()
+                rows = rows.to(session.counts.device)
+                self.drawn[i] = self.model.population_statistics(
+                    session.counts[rows],
+                    session.names,
+                    None if session.observed is None else session.observed[rows],
+                ).whole()
                 order = order[n_calibration:]
             trials.append(order)
         return trials
@@ -93,7 +98,7 @@ class PretendedNew:
 @torch.no_grad()
 def start_session(model: SessionNetwork, session: SessionTensors) -> PopulationStatistics:
     """Let a session start from what the encoder infers of its neurons from all its trials."""
-    statistics = model.population_statistics(session.counts, session.names)
+    statistics = model.population_statistics(session.counts, session.names, session.observed)
     model.stitch(session.session_id).start_from(_encoder(model)(statistics.whole()))
     return statistics
 
