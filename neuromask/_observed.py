@@ -2,10 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
-__all__ = ["observed_mean", "observed_smooth"]
+__all__ = ["observed_mean", "observed_smooth", "values_observed"]
+
+
+def values_observed(X: Any) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return the numbers of a Session, or of any array, 0 where not observed, and where they were.
+
+    Examples
+    --------
+    >>> values, observed = values_observed([[1.5, float("nan")]])
+    >>> values.tolist(), observed.tolist()
+    ([[1.5, 0.0]], [[True, False]])
+    """
+    if getattr(X, "observed", None) is not None:
+        return X.counts, X.observed
+    values = np.asarray(X)
+    if values.dtype.kind != "f" or not values.size or not np.isnan(values.min()):
+        return values, None
+    observed = ~np.isnan(values)
+    return np.where(observed, values, 0), observed
 
 
 def observed_mean(

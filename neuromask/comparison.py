@@ -238,7 +238,12 @@ class _Kept:
         if self.path is None:
             return ""
         parameters = {k: v for k, v in fit.get_params().items() if k not in ("verbose", "device")}
-        trials = [(s.counts, s.regions, s.bin_width, s.session_id) for s in (training, test)]
+        trials = [
+            # Without what says nothing, so that tables of earlier versions are gone on with.
+            (s.counts, s.regions, s.bin_width, s.session_id)
+            + (() if s.observed is None else (s.observed,))
+            for s in (training, test)
+        ]
         schemes = resolve_schemes(
             fit.schemes
         )  # whose functions joblib may not know how to tell apart

@@ -41,6 +41,7 @@ from .decoding.targets import (
     read_groups,
     read_labels,
     read_target,
+    values_where_observed,
 )
 from .errors import InvalidInputError, public
 from .pretrainer import MtMPretrainer, fitted_network
@@ -506,8 +507,8 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
                 "no pretrained scheme attends causally; expected one such as 'causal'. "
                 "Add it to the pretrainer's schemes."
             )
-        trials = rebinned(X, given.rebin) if isinstance(X, Session) else recording.counts
-        truth = np.asarray(y)
+        trials = rebinned(X, given.rebin) if isinstance(X, Session) else np.asarray(X)
+        truth = values_where_observed(trials, y)
         bins = np.arange(0, recording.counts.shape[1], step)
 
         def decode_bins(training: np.ndarray, test: np.ndarray) -> np.ndarray:
@@ -536,7 +537,14 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
         given = resolve_pretrainer(self.pretrainer)
         recording = read_trials(X, given)
         n_trials, n_time, _ = recording.counts.shape
-        target = read_target(y, self.task, n_trials=n_trials, n_time=n_time, rebin=given.rebin)
+        target = read_target(
+            y,
+            self.task,
+            n_trials=n_trials,
+            n_time=n_time,
+            rebin=given.rebin,
+            observed=recording.observed,
+        )
         return given, recording, target
 
     def _decode(self, recording: Recording, hidden: np.ndarray, scheme: str) -> np.ndarray:
@@ -594,14 +602,24 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
         n_trials, n_time, _ = recording.counts.shape
         if not _decodes_classes(self):
             rebin = self.pretrainer_.rebin
-            target = read_target(y, "regression", n_trials=n_trials, n_time=n_time, rebin=rebin)
+            target = read_target(
+                y,
+                "regression",
+                n_trials=n_trials,
+                n_time=n_time,
+                rebin=rebin,
+                observed=recording.observed,
+            )
             target = cast(Signals, target)
             if target.units.shape != self._units.shape:
                 raise InvalidInputError(
                     f"y has {target.units.shape or 'one number'} a trial; expected "
                     f"{self._units.shape or 'one number'}, as fitted."
                 )
-            return target.values.reshape(n_trials, *target.units.shape)
+            values = target.values
+            if target.known is not None:
+                values = np.where(target.known[:, :, None], values, np.nan)
+            return values.reshape(n_trials, *target.units.shape)
         return read_labels(y, n_trials=n_trials, known=self.classes_)
 
     def _check_parameters(self) -> None:

@@ -1,13 +1,23 @@
 """What was not observed has no say in anything: it is neither silence nor data."""
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import neuromask as nm
+from neuromask._recordings import read_to_fit
+from neuromask._splits import consecutive_folds
+from neuromask.decoding.ridge import fit_ridge
 from neuromask.errors import InvalidInputError
+from neuromask.nn.neuron_statistics import PopulationStatistics
+from neuromask.nn.session_weights import SessionStatistics
+from neuromask.nn.smoothing import smooth
+from neuromask.schemes import SchemeSampler, resolve_schemes
+from neuromask.training.batches import SessionTensors, mask_trials
 
 COUNTS = np.arange(24).reshape(2, 4, 3) % 5
 
@@ -130,3 +140,249 @@ def test_a_session_does_not_depend_on_counts_that_were_not_observed(seed):
     one, other = (nm.Session(c, observed=observed) for c in (counts, others))
     np.testing.assert_array_equal(one.counts, other.counts)
     assert repr(one) == repr(other)
+
+
+TINY = {"dim": 16, "n_layers": 1, "n_heads": 2, "max_epochs": 2, "random_state": 0}
+
+
+def recording(n_trials=30, seed=0, n_sessions=None):
+    return nm.simulate(
+        n_trials, n_neurons=9, n_time=16, n_sessions=n_sessions, mean_rate=20, random_state=seed
+    )
+
+
+def holes(shape, seed=0):
+    """Say that trials end early, that a neuron is lost, and that another came late."""
+    chance = np.random.default_rng(seed)
+    observed = np.arange(shape[1])[:, None] < chance.integers(8, 17, (shape[0], 1, 1))
+    observed = np.broadcast_to(observed, shape).copy()
+    observed[shape[0] // 2 :, :, 2] = False
+    observed[: shape[0] // 3, :, 4] = False
+    return observed
+
+
+def with_holes(session, *, garbage, seed=0):
+    """Put garbage where nothing was observed."""
+    observed = holes(session.shape, seed)
+    counts = np.where(observed, session.counts, garbage)
+    signal = session.rates.mean(2) + 0.0
+    signal[~observed.any(2)] = np.nan
+    return nm.Session(
+        counts,
+        session.regions,
+        observed=observed,
+        trials=session.trials,
+        signals={"signal": signal},
+        bin_width=session.bin_width,
+        session_id=session.session_id,
+        subject=session.subject,
+    )
+
+
+def everything(first, second, new):
+    """Compute all that the library computes from recordings."""
+    pre = nm.MtMPretrainer(**TINY, validation_fraction=0.2).fit([first, second])
+    yield from pre.model_.state_dict().values()
+    yield pre.history_.drop(columns="seconds", errors="ignore")
+    yield pre.predict(first)
+    yield pre.transform(first)
+    yield pre.predict_hidden(first, task="inter_region")
+    yield pre.evaluate(first)
+    regions = sorted(set(first.regions))
+    yield pre.translate(first, source=regions[0], target=regions[1])
+    yield pre.calibrate(new).predict(new)
+    yield pre.finetune(new, max_epochs=2).predict(new)
+    choice, signal = first.trials["choice"].to_numpy(), first.signals["signal"]
+    decoder = nm.MtMDecoder(pre, random_state=0).fit(first, choice)
+    yield decoder.predict_proba(first)
+    tuned = nm.MtMDecoder(
+        pre, task="regression", random_state=0, finetune="full", max_epochs=2
+    ).fit(first, signal)
+    yield tuned.predict(first)
+    yield np.array(tuned.score(first, signal))
+    yield tuned.evaluate(first, signal, cv=2)
+    yield nm.MtMDecoder(pre, random_state=0).evaluate(first, choice, cv=2)
+    for baseline in (nm.baselines.MeanRate(), nm.baselines.PSTH(), nm.baselines.PoissonGLM()):
+        yield nm.evaluate(baseline.fit(first[:20]).predict_rates, first[20:])
+
+
+@pytest.mark.filterwarnings("ignore::neuromask.errors.NeuromaskWarning")
+def test_nothing_depends_on_counts_that_were_not_observed():
+    sessions = recording(n_sessions=3)
+    zero, many = (
+        everything(*[with_holes(s, garbage=g, seed=i) for i, s in enumerate(sessions)])
+        for g in (0, 200)
+    )
+    n_compared = 0
+    for one, other in zip(zero, many, strict=True):
+        if hasattr(one, "columns"):
+            pd.testing.assert_frame_equal(one, other, check_exact=True)
+        else:
+            np.testing.assert_array_equal(np.asarray(one), np.asarray(other))
+        n_compared += 1
+    assert n_compared > 30
+
+
+def padded(session, *, n_more=10):
+    """Add trials in which nothing was observed, among the others."""
+    order = np.random.default_rng(1).permutation(len(session) + n_more)
+    counts = np.concatenate([session.counts, session.counts[:n_more] * 0 + 77])[order]
+    observed = (order < len(session))[:, None, None]
+    return nm.Session(
+        counts, session.regions, observed=observed, bin_width=session.bin_width
+    ), nm.Session(counts[order < len(session)], session.regions, bin_width=session.bin_width)
+
+
+@pytest.mark.parametrize("baseline", [nm.baselines.MeanRate, nm.baselines.PSTH])
+def test_trials_that_were_not_observed_are_as_if_they_were_not_there(baseline):
+    more, session = padded(recording())
+    rates = [baseline().fit(s).rates_ for s in (more, session)]
+    np.testing.assert_allclose(*rates, rtol=1e-12)
+    tables = [nm.evaluate(baseline().fit(session).predict_rates, s) for s in (more, session)]
+    pd.testing.assert_frame_equal(*tables, rtol=1e-9)
+
+
+def test_a_glm_is_as_if_trials_that_were_not_observed_were_not_there():
+    more, session = padded(recording())
+    validation = recording(10)
+    glms = [
+        nm.baselines.PoissonGLM(ridges=[100.0]).fit(s, X_val=validation) for s in (more, session)
+    ]
+    for task in ("co_smoothing", "inter_region"):
+        one, other = (
+            g.predict_rates(validation.counts, np.zeros(validation.shape, bool), task) for g in glms
+        )
+        np.testing.assert_allclose(one, other, rtol=0.02)
+
+
+def test_the_statistics_of_neurons_are_of_what_was_observed():
+    more, session = padded(recording(40))
+    one, other = (SessionStatistics.of(s.counts, "a", None, s.observed) for s in (more, session))
+    np.testing.assert_allclose(one.mean, other.mean, rtol=1e-6)
+    np.testing.assert_allclose(one.scale, other.scale, rtol=1e-6)
+    options = {"known_regions": (), "n_factors": 3, "smoothing": 2.0}
+    one, other = (
+        PopulationStatistics(
+            torch.tensor(s.counts),
+            None,
+            observed=None if s.observed is None else torch.tensor(s.observed),
+            **options,
+        )
+        for s in (more, session)
+    )
+    for name in ("mean", "scale", "correlation", "descriptors", "factor_in", "evidence"):
+        torch.testing.assert_close(
+            getattr(one.whole(), name), getattr(other.whole(), name), rtol=1e-3, atol=1e-4
+        )
+
+
+def test_neurons_are_correlated_over_the_bins_that_both_were_observed_in():
+    session = recording(40)
+    observed = np.ones(session.shape, bool)
+    observed[20:, :, 0] = False
+    options = {"known_regions": (), "n_factors": 3, "smoothing": 2.0}
+    lost = PopulationStatistics(
+        torch.tensor(session.counts), None, observed=torch.tensor(observed), **options
+    )
+    x = np.where(observed, session.counts, 0).astype(np.float32)
+    y = smooth(torch.tensor(x), 2.0).numpy()[:20].reshape(-1, session.n_neurons)
+    mean, scale = lost.mean.numpy(), (lost.scale * lost.slow).numpy()
+    expected = ((y - mean) / scale).T @ ((y - mean) / scale) / len(y)
+    np.testing.assert_allclose(lost.whole().correlation[0, 1:], expected[0, 1:], atol=2e-3)
+
+
+def test_leaving_trials_out_leaves_out_what_was_observed_in_them():
+    session = recording(20)
+    observed = torch.tensor(holes(session.shape))
+    counts = torch.tensor(session.counts) * observed
+    options = {"known_regions": (), "n_factors": 3, "smoothing": 2.0}
+    whole = PopulationStatistics(counts, None, observed=observed, **options)
+    rest = whole.without(torch.arange(5))
+    total = torch.zeros(9, 9)
+    there = observed[5:].float()
+    smoothed = whole._smooth(counts[5:].float(), observed[5:]).flatten(0, 1)
+    total = smoothed.T @ smoothed / (there.flatten(0, 1).T @ there.flatten(0, 1)).clamp_min(1)
+    torch.testing.assert_close(rest.correlation, total.fill_diagonal_(0), rtol=1e-3, atol=1e-3)
+
+
+def test_what_was_not_observed_is_hidden_from_a_callable_and_never_scored():
+    session = with_holes(recording(), garbage=9)
+    seen = []
+
+    def predict_rates(counts, hidden, task):
+        stacked = np.tile(session.observed, (len(counts) // len(session), 1, 1))
+        seen.append((hidden[~stacked].all(), counts[~stacked].any()))
+        return np.where(stacked, 0.1, 1e6)
+
+    table = nm.evaluate(predict_rates, session, tasks=["co_smoothing"])
+    assert seen
+    assert all(hidden and not spikes for hidden, spikes in seen)
+    assert table["n_spikes"].tolist() == session.counts.sum((0, 1)).tolist()
+    assert table["bps"].min() > -5
+    mean = session.counts.sum((0, 1)) / session.observed.sum((0, 1)) / session.bin_width
+    np.testing.assert_allclose(table["rate"], mean)
+
+
+def test_targets_of_training_were_all_observed():
+    session = with_holes(recording(), garbage=9)
+    (r,) = read_to_fit(session, None, None, None)
+    tensors = SessionTensors.of(r, (), torch.device("cpu"))
+    sampler = SchemeSampler(resolve_schemes(("neuron", "causal", "inter-region"), mask_ratio=0.3))
+    masked = mask_trials(tensors, torch.arange(30), sampler, torch.Generator().manual_seed(0))
+    observed = torch.tensor(session.observed)
+    assert not (masked.target & ~observed).any()
+    assert (masked.group.hidden | observed).all()
+    assert masked.target.any()
+    assert tensors.entries.tolist() == session.observed.sum((1, 2)).tolist()
+
+
+def test_a_lost_neuron_keeps_the_rate_that_it_had():
+    session = recording(40)
+    observed = np.ones(session.shape, bool)
+    observed[20:, :, 0] = False
+    pre = nm.MtMPretrainer(**TINY).fit(
+        nm.Session(session.counts, session.regions, observed=observed)
+    )
+    base = float(pre.model_.stitch("session").mean[0])
+    np.testing.assert_allclose(base, session.counts[:20, :, 0].mean(), rtol=1e-5)
+
+
+def test_a_ridge_is_of_the_bins_that_are_known():
+    chance = np.random.default_rng(0)
+    features, noise = chance.normal(size=(12, 6, 3)), chance.normal(size=(12, 6, 1))
+    outputs = features[:, :, :1] * 2 + noise * 0.1
+    known = np.ones((12, 6), bool)
+    known[:4] = False
+    options = {"trial_weights": np.ones(12), "penalties": [1e-3]}
+    folds = consecutive_folds(12, 3)
+    spoiled = np.where(known[:, :, None], outputs, 1e3)
+    fit = fit_ridge(features, spoiled, folds=folds, known=known, **options)
+    rest = fit_ridge(
+        features[4:],
+        outputs[4:],
+        trial_weights=np.ones(8),
+        penalties=[1e-3],
+        folds=consecutive_folds(8, 2),
+    )
+    np.testing.assert_allclose(fit.weights, rest.weights, rtol=1e-6)
+    np.testing.assert_allclose(fit.intercept, rest.intercept, atol=1e-6)
+
+
+def test_a_signal_may_be_missing_where_nothing_was_observed_and_only_there():
+    session = with_holes(recording(), garbage=0)
+    pre = nm.MtMPretrainer(**TINY).fit(session)
+    decoder = nm.MtMDecoder(pre, task="regression", random_state=0)
+    signal = session.signals["signal"].copy()
+    assert np.isnan(signal).any()
+    answer = decoder.fit(session, signal).predict(session)
+    assert np.isfinite(answer).all()
+    signal[0, 0] = np.nan
+    with pytest.raises(InvalidInputError, match="contains NaN.*first at"):
+        decoder.fit(session, signal)
+
+
+def test_the_pooled_r2_leaves_out_bins_without_a_true_signal():
+    truth, answer = np.array([[0.0, 2.0], [4.0, np.nan]]), np.array([[0.0, 2.0], [4.0, 9.0]])
+    assert nm.decoding.pooled_r2(truth, answer) == 1.0
+    with pytest.raises(InvalidInputError, match="finite number"):
+        nm.decoding.pooled_r2(answer, truth)

@@ -6,7 +6,13 @@ from typing import Any
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
+from sklearn.base import (
+    BaseEstimator,
+    ClassifierMixin,
+    RegressorMixin,
+    TransformerMixin,
+    clone,
+)
 from sklearn.cross_decomposition import PLSRegression
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression, Ridge
@@ -16,12 +22,14 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from .._checks import check_choice
+from .._observed import observed_mean, values_observed
 from ..errors import public
 from .scores import pooled_r2
 
 __all__ = [
     "DECODING_TASKS",
     "ArgmaxClassifier",
+    "FillUnobserved",
     "PerBinRegressor",
     "ReducedRankRegressor",
     "decoding_baselines",
@@ -62,7 +70,9 @@ def decoding_baselines(task: str, *, per_bin: bool = False) -> dict[str, BaseEst
         strengths = {"estimator__ridge__alpha": [10.0**k for k in range(-1, 6)]}
         search = GridSearchCV(bins, strengths, cv=KFold(5), scoring=make_scorer(pooled_r2))
         return {
-            "smoothed counts": make_pipeline(FunctionTransformer(_smooth), search),
+            "smoothed counts": make_pipeline(
+                FillUnobserved(), FunctionTransformer(_smooth), search
+            ),
             "reduced rank": _reduced_rank(task),
         }
     inputs = {"trial mean": _mean, "three windows": _thirds, "smoothed counts": _smooth_flat}
@@ -74,9 +84,37 @@ def decoding_baselines(task: str, *, per_bin: bool = False) -> dict[str, BaseEst
         else:
             search = GridSearchCV(Ridge(), {"alpha": [10.0**k for k in range(-1, 7)]}, cv=5)
         # All principal components: a rotation that spares the solver features it cannot use.
-        found[name] = make_pipeline(FunctionTransformer(function), StandardScaler(), PCA(), search)
+        found[name] = make_pipeline(
+            FillUnobserved(), FunctionTransformer(function), StandardScaler(), PCA(), search
+        )
     found["reduced rank"] = _reduced_rank(task)
     return found
+
+
+class FillUnobserved(TransformerMixin, BaseEstimator):
+    """Put the mean response of training trials where nothing was observed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.array([[[1.0], [2.0]], [[3.0], [np.nan]]])
+    >>> FillUnobserved().fit_transform(X)[1].tolist()
+    [[3.0], [2.0]]
+    """
+
+    def fit(self, X: Any, y: Any = None) -> FillUnobserved:
+        """Measure the mean response, or where a bin has none a neuron's mean."""
+        counts, observed = values_observed(X)
+        self.mean_ = observed_mean(counts, observed, 0)
+        if observed is not None:
+            mean = observed_mean(counts, observed, (0, 1))
+            self.mean_ = np.where(observed.any(0), self.mean_, mean)
+        return self
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Return counts (trials, time, neurons), filled."""
+        counts, observed = values_observed(X)
+        return counts if observed is None else np.where(observed, counts, self.mean_)
 
 
 class PerBinRegressor(RegressorMixin, BaseEstimator):
@@ -100,11 +138,15 @@ class PerBinRegressor(RegressorMixin, BaseEstimator):
         self.estimator = estimator
 
     def fit(self, X: np.ndarray, y: np.ndarray) -> PerBinRegressor:
-        """Fit on X (trials, time, features) and y (trials, time) or (trials, time, variables)."""
+        """Fit on X (trials, time, features) and y (trials, time) or (trials, time, variables).
+
+        Bins in which y is NaN are left out.
+        """
         X, y = np.asarray(X), np.asarray(y)
         self.shape_ = y.shape[1:]
         rows = y.reshape(len(y) * y.shape[1], *y.shape[2:])
-        self.estimator_ = clone(self.estimator).fit(X.reshape(-1, X.shape[2]), rows)
+        known = ~np.isnan(rows).reshape(len(rows), -1).any(1)
+        self.estimator_ = clone(self.estimator).fit(X.reshape(-1, X.shape[2])[known], rows[known])
         return self
 
     def predict(self, X: np.ndarray) -> np.ndarray:
@@ -126,7 +168,14 @@ class ReducedRankRegressor(RegressorMixin, BaseEstimator):
         self.rank = rank
 
     def fit(self, X: np.ndarray, y: np.ndarray) -> ReducedRankRegressor:
-        """Fit on features (trials, features) and numbers (trials,) or (trials, outputs)."""
+        """Fit on features (trials, features) and numbers (trials,) or (trials, outputs).
+
+        Outputs that are NaN count as average ones.
+        """
+        y = np.asarray(y)
+        if y.dtype.kind == "f" and np.isnan(y).any():
+            known = ~np.isnan(y)
+            y = np.where(known, y, observed_mean(y, known, 0))
         self.estimator_ = PLSRegression(min(self.rank, *X.shape), scale=False).fit(X, y)
         return self
 
@@ -161,7 +210,9 @@ def _reduced_rank(task: str) -> BaseEstimator:
         )
     else:
         search = GridSearchCV(ReducedRankRegressor(), {"rank": RANKS}, cv=5)
-    return make_pipeline(FunctionTransformer(_smooth_flat), StandardScaler(), PCA(), search)
+    return make_pipeline(
+        FillUnobserved(), FunctionTransformer(_smooth_flat), StandardScaler(), PCA(), search
+    )
 
 
 def _mean(X: Any) -> np.ndarray:

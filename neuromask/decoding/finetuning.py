@@ -49,12 +49,15 @@ class _LabelledTrials:
         Class of each trial; None for signals.
     weights : Tensor of float32, (trials,)
         Weight of each trial.
+    known : Tensor of bool, (trials, time), or None
+        Bins whose output is known; None where all are.
     """
 
     spikes: SessionTensors
     outputs: Tensor
     classes: Tensor | None
     weights: Tensor
+    known: Tensor | None
 
     @classmethod
     def of(
@@ -74,6 +77,9 @@ class _LabelledTrials:
             if isinstance(target, Classes)
             else None,
             torch.tensor(weights[rows], dtype=torch.float32, device=device),
+            None
+            if isinstance(target, Classes) or target.known is None
+            else torch.tensor(target.known[rows], device=device),
         )
 
 
@@ -173,7 +179,12 @@ class _Supervised:
     def _loss(self, trials: _LabelledTrials, rows: Tensor, outputs: Tensor) -> Tensor:
         weights = trials.weights[rows]
         if trials.classes is None:
-            losses = ((outputs - trials.outputs[rows]) ** 2).mean((1, 2))
+            squares = (outputs - trials.outputs[rows]) ** 2
+            if trials.known is None:
+                losses = squares.mean((1, 2))
+            else:
+                losses = (squares * trials.known[rows, :, None]).mean((1, 2))
+                losses = losses / trials.known.float().mean()
         else:
             logits = self.readout.temperature * outputs[:, 0] + self.offset
             losses = F.cross_entropy(logits, trials.classes[rows], reduction="none")

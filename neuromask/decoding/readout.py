@@ -106,7 +106,10 @@ class Readout:
         if isinstance(target, Classes):
             trials = np.arange(len(target.codes))
             return -self.log_chances(outputs[:, 0])[trials, target.codes]
-        return ((outputs - target.outputs) ** 2).mean((1, 2))
+        squares = ((outputs - target.outputs) ** 2).mean(2)
+        if target.known is None:
+            return squares.mean(1)
+        return (squares * target.known).mean(1) / target.known.mean()
 
     def log_chances(self, outputs: np.ndarray) -> np.ndarray:
         """Turn outputs (trials, classes) into log-probabilities that hold on trials left out."""
@@ -149,6 +152,7 @@ def fit_readout(
             folds=folds,
             basis=axes * metric if inputs is None else np.diag(metric),
             strata=strata,
+            known=target.known if isinstance(target, Signals) else None,
         )
         if inputs is not None:  # from weights of places on the axes to those of features
             weights = axes @ fit.weights

@@ -4,7 +4,7 @@ With features x of trial i and bin t, outputs y, and weights v of trials that su
 
     sum_it v_i |y_it - b_t - W'x_it|² + p s |W|²,    s = sum_it v_i |x_it - m_t|²
 
-where m_t is the mean of x over trials. The strength p is thus free of the features' units, and a bin's
+where m_t is the mean of x over trials; bins of which the output is not known are left out of all sums. The strength p is thus free of the features' units, and a bin's
 intercept b_t takes the mean course of the outputs, which then needs no feature.
 
 All that is needed of the trials are sums over them: of x, y, xx' and xy'. Sums of the trials outside
@@ -67,6 +67,7 @@ def fit_ridge(
     penalties: Sequence[float] = PENALTIES,
     basis: np.ndarray | None = None,
     strata: np.ndarray | None = None,
+    known: np.ndarray | None = None,
 ) -> RidgeFit:
     """Fit a ridge regression, choosing its strength by cross-validation over trials.
 
@@ -88,6 +89,8 @@ def fit_ridge(
         Kinds of trials, such as classes, that weigh in each fold's training trials as they do among
         all. A fold of consecutive trials that are mostly of one class would leave too few of it to
         train on, and be predicted as the other class for no other reason.
+    known : ndarray of bool, (trials, time), optional
+        Bins whose output is known; all by default. Outputs are finite in the others too.
 
     Returns
     -------
@@ -96,7 +99,7 @@ def fit_ridge(
     problem = _Problem(
         features,
         outputs,
-        trial_weights,
+        trial_weights if known is None else trial_weights[:, None] * known,
         # From the mean, so that sums of squares lose no digits to it.
         features.mean((0, 1), dtype=np.float64),
         np.eye(features.shape[2]) if basis is None else basis,
@@ -113,7 +116,7 @@ def fit_ridge(
             inputs = problem.inputs(trials)
             for i, (weights, intercept) in enumerate(solved):
                 residual = inputs @ weights + intercept - outputs[trials]
-                errors[i, trials] = (residual**2).mean((1, 2))
+                errors[i, trials] = problem.mean_error(residual, trials)
     losses = errors @ trial_weights / trial_weights.sum()
     best = int(losses.argmin())
     left_out = np.empty(outputs.shape)
@@ -142,7 +145,7 @@ def chunks(rows: np.ndarray, n_bins: int = 1) -> Iterator[np.ndarray]:
 class _Sums:
     """Weighted sums over trials, from which a ridge regression follows."""
 
-    weight: float
+    weight: float | np.ndarray  # of all bins alike, or of each, (time,)
     inputs: np.ndarray  # (time, inputs)
     outputs: np.ndarray  # (time, outputs)
     gram: np.ndarray  # (inputs, inputs)
@@ -164,8 +167,9 @@ def _without(everything: Sequence[_Sums], fold: Sequence[_Sums]) -> _Sums:
     found = []
     for whole, part in zip(everything, fold, strict=True):
         rest = whole + -1.0 * part
-        if rest.weight > 1e-12 * whole.weight:  # else the fold holds the stratum's only trials
-            found.append((whole.weight / rest.weight) * rest)
+        left, all_ = np.sum(rest.weight), np.sum(whole.weight)
+        if left > 1e-12 * all_:  # else the fold holds the stratum's only trials
+            found.append((all_ / left) * rest)
     return sum(found[1:], found[0])
 
 
@@ -175,7 +179,7 @@ class _Problem:
 
     features: np.ndarray
     outputs: np.ndarray
-    trial_weights: np.ndarray
+    weights: np.ndarray  # (trials,), or (trials, time) where bins differ
     centre: np.ndarray  # (features,)
     basis: np.ndarray  # (features, inputs)
     strata: np.ndarray  # (trials,)
@@ -187,6 +191,15 @@ class _Problem:
         """Return what the ridge is on, float64 (trials, time, inputs)."""
         return (self.features[trials] - self.centre) @ self.basis
 
+    def mean_error(self, residual: np.ndarray, trials: np.ndarray) -> np.ndarray:
+        """Return each trial's mean squared error, over the bins that count in it."""
+        squares = residual**2
+        if self.weights.ndim == 1:
+            return squares.mean((1, 2))
+        known = self.weights[trials] > 0
+        share = (self.weights > 0).mean()  # so that trials with more known bins have more of a say
+        return (squares.mean(2) * known).mean(1) / share
+
     def sums(self, trials: np.ndarray) -> list[_Sums]:
         """Sum over some trials, by stratum."""
         return [self._sums(trials[self.strata[trials] == s]) for s in np.unique(self.strata)]
@@ -197,15 +210,20 @@ class _Problem:
         inputs, outputs = np.zeros((n_time, n_inputs)), np.zeros((n_time, n_outputs))
         gram, cross = np.zeros((n_inputs, n_inputs)), np.zeros((n_inputs, n_outputs))
         for chunk in self.chunks(trials):
-            weights = self.trial_weights[chunk]
+            weights = self.weights[chunk]
             x, y = self.inputs(chunk), self.outputs[chunk]
-            inputs += np.tensordot(weights, x, 1)
-            outputs += np.tensordot(weights, y, 1)
-            root = np.sqrt(weights)[:, None, None]
+            if weights.ndim == 1:
+                inputs += np.tensordot(weights, x, 1)
+                outputs += np.tensordot(weights, y, 1)
+                root = np.sqrt(weights)[:, None, None]
+            else:
+                inputs += np.einsum("kt,ktf->tf", weights, x)
+                outputs += np.einsum("kt,ktf->tf", weights, y)
+                root = np.sqrt(weights)[:, :, None]
             x, y = ((root * a).reshape(-1, a.shape[2]) for a in (x, y))
             gram += x.T @ x
             cross += x.T @ y
-        return _Sums(float(self.trial_weights[trials].sum()), inputs, outputs, gram, cross)
+        return _Sums(self.weights[trials].sum(0), inputs, outputs, gram, cross)
 
 
 @dataclass(frozen=True)
@@ -220,11 +238,15 @@ class _Path:
 
     @classmethod
     def of(cls, sums: _Sums) -> _Path:
-        share = (1 / sums.weight) * sums
-        gram = share.gram - share.inputs.T @ share.inputs
-        cross = share.cross - share.inputs.T @ share.outputs
+        share = (1 / np.max(sums.weight)) * sums
+        means = share.inputs, share.outputs
+        if np.ndim(share.weight):  # of each bin by itself, zero where it is never known
+            weight = np.asarray(share.weight)[:, None]
+            means = tuple(m / np.where(weight > 1e-12, weight, 1.0) for m in means)
+        gram = share.gram - means[0].T @ share.inputs
+        cross = share.cross - means[0].T @ share.outputs
         values, vectors = np.linalg.eigh(gram)
-        return cls(values.clip(min=0), vectors, vectors.T @ cross, share.inputs, share.outputs)
+        return cls(values.clip(min=0), vectors, vectors.T @ cross, *means)
 
     def solve(self, penalty: float) -> tuple[np.ndarray, np.ndarray]:
         """Return weights (inputs, outputs) and intercept (time, outputs)."""

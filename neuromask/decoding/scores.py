@@ -16,7 +16,7 @@ from .._checks import as_array, check_choice, check_fraction
 from .._splits import Folds
 from .._tables import need_columns
 from ..errors import InvalidInputError, public, warn
-from .targets import read_groups, read_values
+from .targets import read_groups, values_where_observed
 
 __all__ = [
     "compare_decoders",
@@ -35,7 +35,8 @@ def pooled_r2(y_true: Any, y_pred: Any) -> float:
     Parameters
     ----------
     y_true, y_pred : array-like, (trials,), (trials, time) or (trials, time, variables)
-        Signals; a variable that does not vary counts as zero.
+        Signals; a variable that does not vary counts as zero. Bins in which a true signal is NaN,
+        which was not observed there, are left out.
 
     Returns
     -------
@@ -49,6 +50,9 @@ def pooled_r2(y_true: Any, y_pred: Any) -> float:
     """
     truth = as_array("y_true", y_true, dtype=float, order="K")
     answer = as_array("y_pred", y_pred, dtype=float, order="K")
+    if truth.ndim > 1 and truth.shape == answer.shape and np.isnan(truth).any():
+        bins = ~np.isnan(truth).reshape(*truth.shape[:2], -1).any(2)
+        truth, answer = truth[bins][:, None], answer[bins][:, None]
     for name, values in (("y_true", truth), ("y_pred", answer)):
         if not values.ndim or not np.isfinite(values).all():
             raise InvalidInputError(
@@ -136,7 +140,7 @@ def compare_decoders(
     is_classes = kinds[next(iter(kinds))]
     if not hasattr(X, "__len__"):
         raise InvalidInputError(f"X is a {type(X).__name__}; expected (trials, time, neurons).")
-    y = read_values(y, n_trials=len(X))
+    y = values_where_observed(X, y)
     splits = cut_trials(cv, y, groups, is_classes=is_classes)
     scoring = read_scoring(scoring, is_classes=is_classes)
     first, rows = next(iter(models)), []

@@ -14,6 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
 from .._checks import as_array, check_choice, is_missing
+from .._observed import values_observed
 from ..errors import InvalidInputError, current_call
 
 __all__ = [
@@ -21,10 +22,12 @@ __all__ = [
     "Signals",
     "Units",
     "check_class_weight",
+    "observed_bins",
     "read_groups",
     "read_labels",
     "read_target",
     "read_values",
+    "values_where_observed",
 ]
 
 
@@ -104,10 +107,13 @@ class Signals:
         The numbers.
     units : Units
         Their units and shape.
+    known : ndarray of bool, (trials, time), or None
+        Bins that count, the others being those in which no neuron was observed; None where all do.
     """
 
     values: np.ndarray
     units: Units
+    known: np.ndarray | None = None
 
     @property
     def per_bin(self) -> bool:
@@ -121,7 +127,8 @@ class Signals:
 
     def take(self, trials: np.ndarray) -> Signals:
         """Return some trials, in the same units."""
-        return replace(self, values=self.values[trials])
+        known = None if self.known is None else self.known[trials]
+        return replace(self, values=self.values[trials], known=known)
 
     def trial_weights(self, class_weight: Any) -> np.ndarray:
         """Weigh all trials alike."""
@@ -150,7 +157,13 @@ def check_class_weight(class_weight: Any) -> None:
 
 
 def read_target(
-    y: Any, task: str, *, n_trials: int, n_time: int, rebin: float | None = None
+    y: Any,
+    task: str,
+    *,
+    n_trials: int,
+    n_time: int,
+    rebin: float | None = None,
+    observed: np.ndarray | None = None,
 ) -> Classes | Signals:
     """Check a target.
 
@@ -164,6 +177,8 @@ def read_target(
         Trials and bins, after counts were summed into wider bins.
     rebin : float, optional
         Seconds of these wider bins, which a signal must have too.
+    observed : ndarray of bool, (trials, time, neurons), optional
+        Which counts were observed. In bins without any a signal may have any value, or NaN.
 
     Raises
     ------
@@ -172,7 +187,8 @@ def read_target(
         that do not suit the task.
     """
     if task == "regression":
-        return _signals(read_values(y, n_trials=n_trials), n_time, rebin)
+        known = observed_bins(observed)
+        return _signals(read_values(y, n_trials=n_trials, known=known), n_time, rebin, known)
     values = read_labels(y, n_trials=n_trials)
     labels, codes = np.unique(values, return_inverse=True)
     if len(labels) < 2:
@@ -227,8 +243,19 @@ def read_groups(groups: Any, *, n_trials: int) -> np.ndarray:
     return np.unique(values, return_inverse=True)[1]
 
 
-def read_values(y: Any, *, n_trials: int) -> np.ndarray:
-    """Check a target of any kind: an entry a trial, and none missing; see :func:`read_target`."""
+def observed_bins(observed: np.ndarray | None) -> np.ndarray | None:
+    """Return the bins (trials, time) in which some neuron was observed; None for all of them."""
+    if observed is None:
+        return None
+    known = np.asarray(observed.any(2))
+    return None if known.all() else known
+
+
+def read_values(y: Any, *, n_trials: int, known: np.ndarray | None = None) -> np.ndarray:
+    """Check a target of any kind: an entry a trial, and none missing; see :func:`read_target`.
+
+    Of a signal only the bins count that are `known`, (trials, time); others may be missing.
+    """
     if y is None:
         raise InvalidInputError(
             f"{current_call()} requires y to be passed, but the target y is None; expected one entry a "
@@ -244,6 +271,8 @@ def read_values(y: Any, *, n_trials: int) -> np.ndarray:
     if values.dtype.kind == "c":
         raise InvalidInputError(f"Complex data not supported: y has {values.dtype}.")
     missing = _missing(y, values)
+    if known is not None and missing.shape[:2] == known.shape:
+        missing &= known.reshape(known.shape + (1,) * (missing.ndim - 2))
     if missing.any():
         where = tuple(int(i) for i in np.argwhere(missing)[0])
         raise InvalidInputError(
@@ -252,6 +281,16 @@ def read_values(y: Any, *, n_trials: int) -> np.ndarray:
             "trial. Drop those trials from X and y, for example X[known], y[known]."
         )
     return values
+
+
+def values_where_observed(X: Any, y: Any) -> np.ndarray:
+    """Check a target, and set a signal to NaN in the bins of X in which no neuron was observed."""
+    known = observed_bins(values_observed(X)[1]) if np.ndim(X) == 3 else None
+    values = read_values(y, n_trials=len(X), known=known)
+    if known is None or values.shape[:2] != known.shape or values.dtype.kind not in "iuf":
+        return values
+    where = known.reshape(known.shape + (1,) * (values.ndim - 2))
+    return np.where(where, values, np.nan)
 
 
 def _missing(y: Any, values: np.ndarray) -> np.ndarray:
@@ -263,7 +302,9 @@ def _missing(y: Any, values: np.ndarray) -> np.ndarray:
     return np.zeros(values.shape, dtype=bool)
 
 
-def _signals(values: np.ndarray, n_time: int, rebin: float | None) -> Signals:
+def _signals(
+    values: np.ndarray, n_time: int, rebin: float | None, known: np.ndarray | None
+) -> Signals:
     if values.dtype.kind == "O":
         with contextlib.suppress(TypeError, ValueError):
             values = values.astype(float)
@@ -286,6 +327,11 @@ def _signals(values: np.ndarray, n_time: int, rebin: float | None) -> Signals:
             "decode several numbers a trial one at a time."
         )
     values = values.astype(float).reshape(n_trials, shape[0] if shape else 1, -1)
-    scale = values.std((0, 1))
+    known = known if shape else None
+    if known is None:
+        mean, scale = values.mean((0, 1)), values.std((0, 1))
+    else:
+        mean, scale = values[known].mean(0), values[known].std(0)
+        values = np.where(known[:, :, None], values, mean)
     scale = np.where(scale > 0, scale, 1.0)
-    return Signals(values, Units(tuple(shape), values.mean((0, 1)), scale))
+    return Signals(values, Units(tuple(shape), mean, scale), known)
