@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import torch
 
 from ._checks import as_names, read_spikes, resolve_regions
 from ._splits import hold_out, hold_out_runs, n_held_out
+from ._windows import cut
 from .errors import InvalidInputError, UnknownSessionError, suggest, warn
 from .schemes import Scheme
 from .session import Session
@@ -57,6 +58,8 @@ class SessionInfo:
         Region of each neuron, where known.
     silent : tuple of int
         Neurons without a spike in training.
+    t_start : float or None
+        Seconds from a trial's event to its first bin, where known.
     identity : dict of str to tuple of str
         What tells its neurons apart, see :attr:`Session.identity`. Regions here are those that came
         with the recording, even where others were given to fit.
@@ -69,6 +72,7 @@ class SessionInfo:
     bin_width: float | None
     regions: tuple[str, ...] | None
     silent: tuple[int, ...] = ()
+    t_start: float | None = None
     identity: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
@@ -79,6 +83,7 @@ class Recording:
     info: SessionInfo
     counts: np.ndarray  # (trials, time, neurons), 0 where not observed
     observed: np.ndarray | None = None  # (trials, time, neurons) bool; None where all was
+    start: int = 0  # bin of the fitted trials at which these begin
 
     def __len__(self) -> int:
         return len(self.counts)
@@ -86,7 +91,23 @@ class Recording:
     def take(self, trials: np.ndarray) -> Recording:
         """Return some trials."""
         observed = None if self.observed is None else self.observed[trials]
-        return Recording(self.info, self.counts[trials], observed)
+        return replace(self, counts=self.counts[trials], observed=observed)
+
+    def placed(self, n_time: int) -> Recording:
+        """Return trials of so many bins, in which these stand at their place and no more is observed."""
+        n_given = self.counts.shape[1]
+        if (self.start, n_given) == (0, n_time):
+            return self
+        observed = np.ones(self.counts.shape, bool) if self.observed is None else self.observed
+        around = ((0, 0), (self.start, n_time - self.start - n_given), (0, 0))
+        counts, observed = (np.pad(x, around) for x in (self.counts, observed))
+        return Recording(self.info, counts, observed)
+
+    def windows(self) -> Recording:
+        """Cut trials that are longer than the fitted ones into windows as long as these."""
+        length, observed = self.info.n_time, self.observed
+        observed = None if observed is None else cut(observed, length)
+        return replace(self, counts=cut(self.counts, length), observed=observed)
 
 
 def is_session_list(X: Any) -> bool:
@@ -190,8 +211,12 @@ def read_known(
     *,
     rebin: float | None = None,
     require_spikes: bool = False,
+    longer: bool = False,
 ) -> Recording:
-    """Check trials of a session that the model was fitted on.
+    """Check trials of a session that the model was fitted on, and find their place in the fitted ones.
+
+    Trials may be shorter than the fitted ones. Where both say when they begin they stand at their own
+    time, else at the start. `longer` allows longer ones, which are predicted by windows.
 
     Raises
     ------
@@ -200,6 +225,11 @@ def read_known(
     InvalidInputError
         If neurons or their order, the animal, bins or bin width differ from what the model was
         fitted on, or there is not a single spike where one is required.
+
+    Warns
+    -----
+    NeuromaskWarning
+        If several trials are longer, or trials lie at another time than the fitted ones.
     """
     if isinstance(X, Recording):
         return X
@@ -213,13 +243,44 @@ def read_known(
             f"{info.n_neurons} features as input, the neurons of session {info.session_id!r} in "
             "the order of fit."
         )
-    refuse_another(_describe(X, counts, info.session_id), info)
-    if n_time > info.n_time:
+    given = _describe(X, counts, info.session_id)
+    refuse_another(given, info)
+    if n_time > info.n_time and not longer:
         raise InvalidInputError(
             f"X has {n_time} bins; session {info.session_id!r} was fitted with "
             f"{info.n_time}. Cut trials to the fitted length."
         )
-    return Recording(info, counts, observed)
+    if n_time > info.n_time and len(counts) > 1:  # one long trial is a recording, and meant so
+        warn(
+            f"trials of {n_time} bins are longer than the fitted {info.n_time}; they are predicted in "
+            f"windows of {info.n_time} that overlap by half, so that nothing is seen from further away."
+        )
+    return Recording(info, counts, observed, _place(given, info))
+
+
+def _place(given: SessionInfo, fitted: SessionInfo) -> int:
+    """Return the bin of the fitted trials at which others begin."""
+    width, begins, began = fitted.bin_width or given.bin_width, given.t_start, fitted.t_start
+    if given.n_time > fitted.n_time or width is None or begins is None or began is None:
+        return 0
+    exact = (begins - began) / width
+    start = round(exact)
+    if not 0 <= start <= fitted.n_time - given.n_time:
+        spans = [
+            f"{t:g} to {t + i.n_time * width:g} s" for t, i in ((begins, given), (began, fitted))
+        ]
+        warn(
+            f"trials cover {spans[0]} from their event and the fitted ones {spans[1]}; they are "
+            "predicted as if they began where the fitted ones do. Fit on the same window for more than "
+            "a rough answer."
+        )
+        return 0
+    if abs(exact - start) > 0.01:
+        warn(
+            f"trials begin at {begins:g} s, which is no edge of the fitted bins ({began:g} s and on "
+            f"by {width:g} s); the nearest edge is taken. Bin the spikes again to have them agree."
+        )
+    return start
 
 
 def refuse_another(given: SessionInfo, fitted: SessionInfo) -> None:
@@ -376,6 +437,7 @@ def _describe(
         bin_width=getattr(X, "bin_width", None),
         regions=None if labels is None else tuple(labels.tolist()),
         silent=silent,
+        t_start=getattr(X, "t_start", None),
         identity=_identity(X, labels),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -17,7 +18,8 @@ from sklearn.utils.validation import check_is_fitted
 from ._checks import check_choice, check_fraction, check_positive_int
 from ._estimator import SpikesEstimator
 from ._random import random_streams
-from ._recordings import Recording, read_known, rebinned
+from ._recordings import Recording, SessionInfo, read_known, rebinned
+from ._windows import stitch
 from .decoding.baselines import DECODING_TASKS, decoding_baselines
 from .decoding.features import block_sizes, read_features
 from .decoding.finetuning import DECODER_STAGES, finetune_readout, split_for_finetuning
@@ -292,8 +294,8 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
         self.history_ = history
         self.finetuned_ = trained is not None
         self.n_features_in_ = recording.info.n_neurons
-        self._info = recording.info
-        self._n_time = recording.counts.shape[1]
+        self._start = recording.start
+        self._info = _info_of(recording)
         self._hidden = hidden
         self._per_bin = target.per_bin
         if isinstance(target, Classes):
@@ -311,7 +313,9 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
         Parameters
         ----------
         X : Session or array-like, (trials, time, neurons)
-            Trials of the fitted session.
+            Trials of the fitted session. They may be shorter than the fitted ones, the rest then
+            counts as not observed; where a signal is decoded they may be longer, and are decoded in
+            windows that overlap by half.
 
         Returns
         -------
@@ -553,17 +557,29 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
 
     def _outputs(self, recording: Recording, hidden: np.ndarray, scheme: str) -> np.ndarray:
         """Return outputs (trials, time or 1, outputs)."""
+        n_trials, n_time, _ = recording.counts.shape
+        is_longer = n_time > self._info.n_time
+        trials = recording.windows() if is_longer else recording.placed(self._info.n_time)
         features = read_features(
-            fitted_network(self.pretrainer_), recording, hidden, scheme, per_bin=self._per_bin
+            fitted_network(self.pretrainer_),
+            replace(trials, start=self._start),
+            hidden,
+            scheme,
+            per_bin=self._per_bin,
         )
-        return self.readouts_[scheme].predict(features)
+        outputs = self.readouts_[scheme].predict(features)
+        if not self._per_bin:
+            return outputs
+        if is_longer:
+            return stitch(outputs, n_trials, n_time)
+        return outputs[:, recording.start : recording.start + n_time]
 
     def _decode_bins(
         self, X: Any, target: Classes | Signals, X_test: Any, bins: np.ndarray
     ) -> np.ndarray:
         """Fit a read-out to each bin of the fitted trials alone; return answers (test trials, bins)."""
         network = fitted_network(self.pretrainer_)
-        known = [self._known(x) for x in (X, X_test)]
+        known = [replace(self._known(x), start=self._start) for x in (X, X_test)]
         training, test = (
             read_features(network, x, self._hidden, self.scheme_, per_bin=True) for x in known
         )
@@ -589,13 +605,7 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
         """Check trials of the fitted session."""
         check_is_fitted(self)
         known = {self._info.session_id: self._info}
-        recording = read_known(X, known, rebin=self.pretrainer_.rebin)
-        if recording.counts.shape[1] != self._n_time:
-            raise InvalidInputError(
-                f"X has {recording.counts.shape[1]} bins; the decoder was fitted with "
-                f"{self._n_time}. Cut trials to the fitted length."
-            )
-        return recording
+        return read_known(X, known, rebin=self.pretrainer_.rebin, longer=self._per_bin)
 
     def _truth(self, recording: Recording, y: Any) -> np.ndarray:
         """Check what is to be scored against."""
@@ -611,15 +621,15 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
                 observed=recording.observed,
             )
             target = cast(Signals, target)
-            if target.units.shape != self._units.shape:
+            shape, fitted = target.units.shape, self._units.shape
+            if (len(shape), shape[1:]) != (len(fitted), fitted[1:]):
                 raise InvalidInputError(
-                    f"y has {target.units.shape or 'one number'} a trial; expected "
-                    f"{self._units.shape or 'one number'}, as fitted."
+                    f"y has {shape or 'one number'} a trial; expected {fitted or 'one number'}, as fitted."
                 )
             values = target.values
             if target.known is not None:
                 values = np.where(target.known[:, :, None], values, np.nan)
-            return values.reshape(n_trials, *target.units.shape)
+            return values.reshape(n_trials, *shape)
         return read_labels(y, n_trials=n_trials, known=self.classes_)
 
     def _check_parameters(self) -> None:
@@ -643,3 +653,12 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
             validate_start=True,
             precision=precision,
         )
+
+
+def _info_of(recording: Recording) -> SessionInfo:
+    """Describe a session by the trials that a decoder was fitted on, which may be some bins of the pretrainer's."""
+    info, start = recording.info, recording.start
+    t_start = info.t_start
+    if t_start is not None and info.bin_width is not None:
+        t_start += start * info.bin_width
+    return replace(info, n_time=recording.counts.shape[1], t_start=t_start)

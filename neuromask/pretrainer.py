@@ -21,6 +21,7 @@ from sklearn.utils.validation import check_is_fitted
 from ._checkpoint import plain, plain_table, read_folder, read_plain_table, write_folder
 from ._checks import as_array, as_names, check_choice, check_fraction, check_positive_int
 from ._estimator import SpikesEstimator
+from ._observed import observed_mean
 from ._random import RandomStreams, random_streams
 from ._recordings import (
     MANY_TRIALS,
@@ -514,8 +515,11 @@ class MtMPretrainer(
 
         Parameters
         ----------
-        X : Session or array-like, (trials, time, neurons)
-            Trials of a fitted session.
+        X : Session or array-like, (trials, time, neurons) or (time, neurons)
+            Trials of a fitted session, or a whole recording. Trials may be shorter than the fitted
+            ones. Of longer ones, and of whole recordings, windows as long as the fitted trials are
+            predicted that overlap by half, and each bin is taken from the window whose centre is
+            nearest.
         scheme : str, optional
             Fitted scheme whose prompt and attention to use; by default the first one fitted.
         hidden : array-like of bool, broadcast to (trials, time, neurons), optional
@@ -523,21 +527,28 @@ class MtMPretrainer(
 
         Returns
         -------
-        ndarray of float32, (trials, time, neurons)
-            Expected counts per bin.
+        ndarray of float32, (trials, time, neurons) or (time, neurons)
+            Expected counts per bin, also where nothing was observed.
 
         Raises
         ------
         UnknownSessionError
             If the session was not fitted.
         InvalidInputError
-            If neurons, bins, bin width, scheme or `hidden` do not fit.
+            If neurons, bin width, scheme or `hidden` do not fit.
+
+        Warns
+        -----
+        NeuromaskWarning
+            If several trials are longer than the fitted ones, or lie at another time.
         """
         check_is_fitted(self)
-        recording = read_known(X, self.sessions_, rebin=self.rebin)
+        X, is_whole = _whole_recording(X)
+        recording = read_known(X, self.sessions_, rebin=self.rebin, longer=True)
         index = 0 if scheme is None else scheme_index(self.schemes_, scheme)
         mask = _broadcast(hidden, recording.counts.shape)
-        return fitted_network(self).rates(recording, mask, index)
+        rates = fitted_network(self).rates(recording, mask, index)
+        return rates[0] if is_whole else rates
 
     @public
     def predict_hidden(
@@ -581,10 +592,10 @@ class MtMPretrainer(
         18
         """
         check_is_fitted(self)
-        recording = read_known(X, self.sessions_, rebin=self.rebin)
+        recording = read_known(X, self.sessions_, rebin=self.rebin, longer=True)
         with steps(self.verbose, "pass") as show:
             return predict_hidden(
-                self._predict_rates(recording.info),
+                self._predict_rates(recording),
                 _as_session(recording),
                 task=task,
                 neurons=neurons,
@@ -617,7 +628,7 @@ class MtMPretrainer(
             If regions are unknown or in both sets.
         """
         check_is_fitted(self)
-        recording = read_known(X, self.sessions_, rebin=self.rebin)
+        recording = read_known(X, self.sessions_, rebin=self.rebin, longer=True)
         labels = recording.info.regions
         inside = [region_members(labels, names) for names in (source, target)]
         _disjoint(source, target)
@@ -632,13 +643,14 @@ class MtMPretrainer(
 
         Parameters
         ----------
-        X : Session or array-like, (trials, time, neurons)
-            Trials of a fitted session; nothing is hidden.
+        X : Session or array-like, (trials, time, neurons) or (time, neurons)
+            Trials of a fitted session, or a whole recording, see `predict`; nothing is hidden.
 
         Returns
         -------
         ndarray of float32, (trials, features) or (trials, time, features)
-            Pooled as `pooling` says.
+            Pooled as `pooling` says, over the bins in which some neuron was observed. Of a whole
+            recording (time, features), whatever `pooling` is.
 
         Raises
         ------
@@ -648,14 +660,23 @@ class MtMPretrainer(
         """
         check_is_fitted(self)
         check_choice("pooling", self.pooling, POOLINGS)
-        recording = read_known(X, self.sessions_, rebin=self.rebin)
-        if self.pooling == "none" and self._gives_tables():
+        X, is_whole = _whole_recording(X)
+        recording = read_known(X, self.sessions_, rebin=self.rebin, longer=True)
+        if not is_whole and self.pooling == "none" and self._gives_tables():
             raise InvalidInputError(
                 'pooling="none" gives (trials, time, features), which no table holds; use '
                 'pooling="mean", or arrays by set_output(transform="default").'
             )
         features = fitted_network(self).features(recording)
-        return features.mean(1) if self.pooling == "mean" else features
+        if is_whole:
+            return features[0]
+        if self.pooling == "none":
+            return features
+        if recording.observed is None:
+            return features.mean(1)
+        bins = recording.observed.any(axis=2, keepdims=True)
+        bins = np.broadcast_to(bins, features.shape)
+        return observed_mean(features, bins, 1).astype(np.float32)
 
     @public
     def evaluate(
@@ -704,10 +725,10 @@ class MtMPretrainer(
             whole = pd.concat(tables, ignore_index=True)
             whole.attrs["excluded"] = [row for t in tables for row in t.attrs["excluded"]]
             return whole
-        recording = read_known(X, self.sessions_, rebin=self.rebin)
+        recording = read_known(X, self.sessions_, rebin=self.rebin, longer=True)
         with steps(self.verbose, "pass") as show:
             return evaluate(
-                self._predict_rates(recording.info),
+                self._predict_rates(recording),
                 _as_session(recording),
                 ignore_regions=self.ignore_regions,
                 null_rates=null_rates,
@@ -732,12 +753,14 @@ class MtMPretrainer(
         """
         return float(summarise(self.evaluate(X))["bps_weighted"].mean())
 
-    def _predict_rates(self, info: SessionInfo) -> PredictRates:
-        """Give the function that answers the tasks' questions about a fitted session."""
+    def _predict_rates(self, recording: Recording) -> PredictRates:
+        """Give the function that answers the tasks' questions about trials of a fitted session."""
         network = fitted_network(self)
 
         def predict_rates(counts: np.ndarray, hidden: np.ndarray, task: str) -> np.ndarray:
-            return network.rates(Recording(info, counts), hidden, task_scheme(self.schemes_, task))
+            # What was not observed is among the hidden entries.
+            asked = replace(recording, counts=counts, observed=None)
+            return network.rates(asked, hidden, task_scheme(self.schemes_, task))
 
         return predict_rates
 
@@ -1151,6 +1174,13 @@ def _as_session(recording: Recording) -> Session:
         observed=recording.observed,
         session_id=info.session_id,
     )
+
+
+def _whole_recording(X: Any) -> tuple[Any, bool]:
+    """Take counts (time, neurons) for one long trial, and say whether that is what they are."""
+    if isinstance(X, Session) or np.ndim(X) != 2:
+        return X, False
+    return np.asanyarray(X)[None], True
 
 
 def _broadcast(hidden: Any, shape: tuple[int, ...]) -> np.ndarray:

@@ -504,8 +504,9 @@ def test_time_resolved_signals_are_scored_bin_by_bin(pre, session):
     assert scalar["score"].notna().all()
 
 
-def test_times_count_from_the_event(pre, session):
+def test_times_count_from_the_event(session):
     moved = session._with(t_start=-0.1)
+    pre = nm.MtMPretrainer(**TINY).fit(moved)
     table = decoder(pre).time_resolved(moved, session.trials["choice"], cv=2, step=5)
     np.testing.assert_allclose(table["time"], -0.1 + (table["bin"] + 1) * 0.02)
 
@@ -675,8 +676,10 @@ def test_sessions_and_trials_that_do_not_suit(pre, session):
     fitted = decoder(pre).fit(session, y)
     with pytest.raises(InvalidInputError, match="X has 3 features"):
         fitted.predict(session.counts[:, :, :3])
-    with pytest.raises(InvalidInputError, match="X has 10 bins; the decoder was fitted with 20"):
-        fitted.predict(session.counts[:, :10])
+    with pytest.raises(
+        InvalidInputError, match="X has 40 bins; session 'sim-0' was fitted with 20"
+    ):
+        fitted.predict(np.tile(session.counts, (1, 2, 1)))
     named = np.where(y > 0, "left", "right")
     heard = decoder(pre).fit(session, named)
     with pytest.raises(InvalidInputError, match=r"y holds \['unheard'\], which fit has not seen"):

@@ -9,7 +9,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "neuromask"
 # From the ground up: a file or folder of the top imports from those below it alone.
 LAYERS = [
     {"errors"},
-    {"_random", "_checks", "_tables", "_files", "_splits", "_estimator", "_observed"},
+    {"_random", "_checks", "_tables", "_files", "_splits", "_estimator", "_observed", "_windows"},
     {"metrics", "masks"},
     {"schemes", "session"},
     {"datasets", "_recordings"},

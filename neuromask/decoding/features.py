@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -12,7 +14,14 @@ from ..nn.fitted import FittedNetwork
 from ..nn.session_weights import State, TrialGroup
 from ..nn.smoothing import smooth
 
-__all__ = ["FINE_WINDOWS", "WINDOWS", "block_sizes", "decoding_features", "read_features"]
+__all__ = [
+    "FINE_WINDOWS",
+    "WINDOWS",
+    "block_sizes",
+    "decoding_features",
+    "from_bin",
+    "read_features",
+]
 
 #: Equal windows that a trial is averaged over: the whole, its halves and its quarters. Ridge then
 #: prefers what lasts, and takes what changes where the data ask for it.
@@ -75,13 +84,24 @@ def read_features(
     per_bin : bool
         Whether behaviour has a value in every bin, or one a trial.
     """
-    scale = network.model.stitch(recording.info.session_id).scale
+    scale, start = network.model.stitch(recording.info.session_id).scale, recording.start
+    recording = recording.placed(start + recording.counts.shape[1])
     return network.run(
         recording,
         np.broadcast_to(hidden, recording.counts.shape),
         network.index(scheme),
-        lambda g: decoding_features(network.model.states([g])[0], g, scale, per_bin=per_bin),
+        lambda g: decoding_features(
+            *from_bin(start, network.model.states([g])[0], g), scale, per_bin=per_bin
+        ),
     )
+
+
+def from_bin(start: int, state: State, group: TrialGroup) -> tuple[State, TrialGroup]:
+    """Leave out the bins before `start`, which are there only to put the others at their place."""
+    if start == 0:
+        return state, group
+    counts, hidden = group.counts[:, start:], group.hidden[:, start:]
+    return State(*(x[:, start:] for x in state)), replace(group, counts=counts, hidden=hidden)
 
 
 def block_sizes(n_features: int, n_neurons: int, *, per_bin: bool) -> tuple[int, ...]:

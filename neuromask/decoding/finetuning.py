@@ -23,7 +23,7 @@ from ..nn.session_weights import TrialGroup
 from ..schemes import Scheme
 from ..training.batches import SessionTensors, mixed_batches
 from ..training.loop import TrainingConfig, train_in_stages
-from .features import decoding_features, read_features
+from .features import decoding_features, from_bin, read_features
 from .readout import Readout, read_scheme
 from .targets import Classes, Signals
 
@@ -86,9 +86,12 @@ class _LabelledTrials:
 class _Decoding(nn.Module):
     """A backbone with a linear read-out of behaviour."""
 
-    def __init__(self, backbone: SessionNetwork, readout: Readout, *, per_bin: bool) -> None:
+    def __init__(
+        self, backbone: SessionNetwork, readout: Readout, *, start: int, per_bin: bool
+    ) -> None:
         super().__init__()
         self.backbone = backbone
+        self.start = start
         self.per_bin = per_bin
         # Not a linear layer: weight decay would pull it away from where it starts.
         self.weights = nn.Parameter(torch.tensor(readout.weights, dtype=torch.float32))
@@ -98,6 +101,7 @@ class _Decoding(nn.Module):
         """Return outputs (trials, time or 1, outputs)."""
         state = self.backbone.states([group], generator=generator)[0]
         scale = self.backbone.stitch(group.session_id).scale
+        state, group = from_bin(self.start, state, group)
         features = decoding_features(state, group, scale, per_bin=self.per_bin)
         return features @ self.weights + self.intercept
 
@@ -284,9 +288,12 @@ def finetune_readout(
 
     rival, readout = head(split.fitting), head(split.training)
     untrained, network = network, replace(network, model=copy.deepcopy(network.model))
-    model = _Decoding(network.model, readout, per_bin=target.per_bin).to(network.device)
+    start = recording.start
+    model = _Decoding(network.model, readout, start=start, per_bin=target.per_bin)
+    model.to(network.device)
+    placed = recording.placed(start + recording.counts.shape[1])
     training, choosing, judging = (
-        _LabelledTrials.of(recording, target, trial_weights, rows, network.device, ignored)
+        _LabelledTrials.of(placed, target, trial_weights, rows, network.device, ignored)
         for rows in (split.training, split.choosing, split.judging)
     )
     index = network.index(scheme)
@@ -306,11 +313,11 @@ def finetune_readout(
         "all": list(model.parameters()),
     }
     stages = {stage: parts[stage] for stage in DECODER_STAGES[strategy]}
-    start = objective.validate()[1]
+    before = objective.validate()[1]
     history = train_in_stages(model, objective, config, streams, stages, on_epoch=on_epoch)
-    first = pd.DataFrame([{"epoch": 0, "stage": "head", **start}])
+    first = pd.DataFrame([{"epoch": 0, "stage": "head", **before}])
     table = pd.concat([first, history] if len(history) else [first], ignore_index=True)
-    if not objective.validate()[1]["val_loss"] < start["val_loss"]:
+    if not objective.validate()[1]["val_loss"] < before["val_loss"]:
         return network, None, table
     tuned = replace(
         readout,

@@ -93,8 +93,9 @@ class Units:
     scale: np.ndarray
 
     def restore(self, outputs: np.ndarray) -> np.ndarray:
-        """Turn outputs (trials, time or 1, variables) into what users gave."""
-        return (outputs * self.scale + self.mean).reshape(len(outputs), *self.shape)
+        """Turn outputs (trials, time or 1, variables) into what users gave, of as many bins."""
+        shape = (outputs.shape[1], *self.shape[1:]) if self.shape else ()
+        return (outputs * self.scale + self.mean).reshape(len(outputs), *shape)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from .._recordings import Recording
+from .._windows import cut, stitch
 from ..schemes import Scheme
 from .device import autocast
 from .session_network import SessionNetwork
@@ -46,14 +47,35 @@ class FittedNetwork:
 
     def rates(self, recording: Recording, hidden: np.ndarray, scheme: int) -> np.ndarray:
         """Return expected counts, float32 (trials, time, neurons), under a scheme's prompt."""
-        return self.run(
+        return self._courses(
             recording, hidden, scheme, lambda group: self.model.states([group])[0].log_rates.exp()
         )
 
     def features(self, recording: Recording) -> np.ndarray:
         """Return features, float32 (trials, time, features), with nothing hidden."""
         hidden = np.broadcast_to(False, recording.counts.shape)
-        return self.run(recording, hidden, 0, lambda group: self.model.states([group])[0].features)
+        return self._courses(
+            recording, hidden, 0, lambda group: self.model.states([group])[0].features
+        )
+
+    def _courses(
+        self,
+        recording: Recording,
+        hidden: np.ndarray,
+        scheme: int,
+        compute: Callable[[TrialGroup], Tensor],
+    ) -> np.ndarray:
+        """Compute what has a value in every bin, of trials as short or long as they are."""
+        n_trials, n_time, _ = recording.counts.shape
+        longest = recording.info.n_time
+        if n_time > longest:
+            parts = self.run(recording.windows(), cut(hidden, longest), scheme, compute)
+            return stitch(parts, n_trials, n_time)
+        start = recording.start
+        if start == 0:
+            return self.run(recording, hidden, scheme, compute)
+        hidden = np.pad(hidden, ((0, 0), (start, 0), (0, 0)), constant_values=True)
+        return self.run(recording.placed(start + n_time), hidden, scheme, compute)[:, start:]
 
     def index(self, scheme: str) -> int:
         """Return a fitted scheme's number by its name."""
