@@ -1,11 +1,14 @@
 """One flaw in an NWB file costs a spike, a unit or a series, and is told; never the whole file."""
 
+from types import SimpleNamespace
+
 import h5py
 import numpy as np
 import pytest
 from pynwb import TimeSeries
 
 import neuromask as nm
+from neuromask.datasets.nwb.tables import plain_column
 from neuromask.errors import InvalidInputError
 
 from .nwb_files import (
@@ -124,17 +127,45 @@ def test_flawed_samples_are_sorted_or_left_out_and_other_series_come(tmp_path):
         nm.load_nwb(path, signals="again")
 
 
-def test_columns_of_every_encoding_are_read_or_reported(tmp_path):
-    path = made(tmp_path, depth=[1.0, np.nan, 3.0, 4.0, 5.0, 6.0], label=list("abcdef"))
+@pytest.mark.filterwarnings("ignore:EnumData is experimental:UserWarning")
+def test_columns_of_every_encoding_are_read(tmp_path):
+    file = empty()
+    units(
+        file, depth=[1.0, np.nan, 3.0, 4.0, 5.0, 6.0], sure=[True, False] * 3, label=list("abcdef")
+    )
+    codes = {"data": [0, 1, 0, 1, 0, 0], "enum": ["good", "mua"]}
+    file.units.add_column("group", "a code for each label", **codes)
+    path = written(file, tmp_path / "columns.nwb")
     with h5py.File(path, "r+") as opened:
-        label = opened["units/label"]
-        attributes = dict(label.attrs)
+        attributes = dict(opened["units/label"].attrs)
         del opened["units/label"]
-        column = opened["units"].create_dataset("label", data=np.array(list("abcdef"), "S3"))
-        column.attrs.update(attributes)
-    session = nm.load_nwb(path)
-    assert session.neurons["label"].tolist() == list("abcdef")
-    np.testing.assert_array_equal(session.neurons["depth"], [1.0, np.nan, 3.0, 4.0, 5.0, 6.0])
+        data = np.array(list("abcdef"), "S3")
+        opened["units"].create_dataset("label", data=data).attrs.update(attributes)
+    neurons = nm.load_nwb(path, events=EVENTS).neurons
+    assert neurons["label"].tolist() == list("abcdef")
+    assert neurons["group"].tolist() == ["good", "mua", "good", "mua", "good", "good"]
+    assert neurons["sure"].tolist() == [True, False] * 3
+    np.testing.assert_array_equal(neurons["depth"], [1.0, np.nan, 3.0, 4.0, 5.0, 6.0])
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([b"CA1", "CA3"], ["CA1", "CA3"]),
+        (["CA1", None, np.nan], ["CA1", None, None]),
+        (np.array([1, 2], object), [1, 2]),
+        (np.array([1.5, None], object), [1.5, np.nan]),
+    ],
+)
+def test_text_and_numbers_may_have_gaps(values, expected):
+    column = SimpleNamespace(data=np.array(values, object))
+    read = plain_column(column, len(values))
+    assert [str(value) for value in read] == [str(value) for value in expected]
+
+
+def test_columns_that_are_neither_are_left_out():
+    for data in (np.array([[1], "a"], object), np.array([1j, 2j]), np.ones((2, 3)), np.ones(3)):
+        assert plain_column(SimpleNamespace(data=data), 2) is None
 
 
 def test_regions_come_from_the_next_place_where_one_is_empty(tmp_path):

@@ -86,8 +86,9 @@ def read_trains(units: Any, ids: np.ndarray, path: Any, report: Report) -> dict[
         ("NaN or infinite", np.isfinite),
         ("before 0 s", lambda t: ~(t < 0)),
     ):
-        left = {unit: train[keep(train)] for unit, train in trains.items()}
-        n_left = sum(len(train) for train in left.values())
+        kept = {unit: keep(train) for unit, train in trains.items()}
+        flawed = {unit: trains[unit][k] for unit, k in kept.items() if not k.all()}
+        n_left = n_all - sum(len(trains[unit]) - len(left) for unit, left in flawed.items())
         report.dropped("spikes", reason, n_all - n_left, n_left)
         if "before" in reason and 2 * n_left < n_all:
             raise InvalidInputError(
@@ -95,7 +96,7 @@ def read_trains(units: Any, ids: np.ndarray, path: Any, report: Report) -> dict[
                 "the start of the recording. Add what the clock lacks to spikes and events, and use "
                 "from_spike_times."
             )
-        trains, n_all = left, n_left
+        trains, n_all = trains | flawed, n_left
     back = {unit: _falls_back(train) for unit, train in trains.items()}
     restarted = [unit for unit in trains if back[unit] > JITTER]
     jittered = [unit for unit in trains if 0 < back[unit] <= JITTER]
