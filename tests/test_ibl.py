@@ -8,8 +8,15 @@ import pandas as pd
 import pytest
 
 import neuromask as nm
-from neuromask.datasets.ibl.behaviour import camera_times, paw_speeds, trial_rules, wheel_velocity
+from neuromask.datasets.ibl.behaviour import (
+    camera_times,
+    paw_speeds,
+    trial_rules,
+    trials_table,
+    wheel_velocity,
+)
 from neuromask.datasets.ibl.loader import USUAL_SIGNALS
+from neuromask.datasets.report import Report
 from neuromask.errors import InvalidInputError, NeuromaskWarning
 
 from . import alf
@@ -317,6 +324,215 @@ def test_slow_units_are_left_out(broken):
     assert report["reason"].tolist() == ["fewer than 2 spikes/s"]
 
 
+# Signals whose samples are not in order.
+def rewrite(session, order, *names):
+    for name in names:
+        path = next(session.rglob(name))
+        np.save(path, np.load(path)[order])
+
+
+WHEEL = ("_ibl_wheel.timestamps.npy", "_ibl_wheel.position.npy")
+FRAMES = ("_ibl_leftCamera.times.npy", "leftCamera.ROIMotionEnergy.npy")
+ORDERS = {
+    "buffers swapped": lambda n: np.r_[
+        : n // 2, n // 2 + 500 : n // 2 + 900, n // 2 : n // 2 + 500, n // 2 + 900 : n
+    ],
+    "shuffled": lambda n: np.random.default_rng(0).permutation(n),
+    "reversed": lambda n: np.arange(n)[::-1],
+}
+
+
+@pytest.mark.parametrize("order", ORDERS.values(), ids=ORDERS)
+@pytest.mark.parametrize(("files", "name"), [(WHEEL, "wheel_velocity"), (FRAMES, "whisker_left")])
+def test_samples_out_of_order_are_sorted_and_said(broken, order, files, name):
+    session, load = broken
+    right = load(min_label=0, signals=name)
+    rewrite(session, order(len(np.load(next(session.rglob(files[0]))))), *files)
+    got = load(min_label=0, signals=name)
+    np.testing.assert_allclose(got.signals[name], right.signals[name], atol=1e-9)
+    (row,) = got.report.to_dict("records")
+    assert row["item"] == f"signal {name}"
+    assert row["reason"] == "samples out of order, sorted"
+    assert (row["dropped"], row["kept"] > 0) == (0, True)
+
+
+@pytest.mark.parametrize(("files", "name"), [(WHEEL, "wheel_speed"), (FRAMES, "whisker_left")])
+def test_a_signal_whose_clock_starts_again_is_left_out(broken, files, name):
+    session, load = broken
+    n = len(np.load(next(session.rglob(files[0]))))
+    times = np.load(next(session.rglob(files[0])))
+    times[n // 2 :] -= times[n // 2] - 1.0
+    np.save(next(session.rglob(files[0])), times)
+    got = load(min_label=0, signals=["whisker_right", name])
+    assert set(got.signals) == {"whisker_right"}
+    (row,) = got.report.to_dict("records")
+    assert row["item"] == f"signal {name}"
+    assert row["reason"] == f"its clock starts again at sample {n // 2}"
+
+
+def test_samples_without_a_time_or_twice_are_left_out_and_counted(broken):
+    session, load = broken
+    right = load(min_label=0, signals=["wheel_velocity", "whisker_left"])
+    for files in (WHEEL, FRAMES):
+        times = np.load(next(session.rglob(files[0])))
+        times[100:103] = np.nan
+        times[201] = times[200]
+        np.save(next(session.rglob(files[0])), times)
+    got = load(min_label=0, signals=["wheel_velocity", "whisker_left"])
+    for name, values in right.signals.items():
+        np.testing.assert_allclose(got.signals[name], values, atol=0.05)
+    rows = got.report[["item", "reason", "dropped"]].to_records(index=False).tolist()
+    assert rows == [
+        (f"signal {name}", reason, n)
+        for name in right.signals
+        for reason, n in [("samples without a time", 3), ("samples at the time of another", 1)]
+    ]
+
+
+def test_wheel_times_of_another_unit_are_not_those_of_the_spikes(broken):
+    session, load = broken
+    path = next(session.rglob(WHEEL[0]))
+    np.save(path, np.load(path) * 30_000)
+    got = load(min_label=0, signals="wheel_velocity")
+    assert not got.signals
+    assert "s, spikes from 0" in got.report["reason"].item()
+    assert got.report["reason"].item().startswith("times from")
+
+
+def test_one_frame_without_a_time_costs_no_signal(broken):
+    session, load = broken
+    path = next(session.rglob(FRAMES[0]))
+    np.save(path, np.load(path)[:-1])
+    got = load(min_label=0, signals="whisker_left")
+    assert got.signals["whisker_left"].shape == got.shape[:2]
+    (row,) = got.report.to_dict("records")
+    assert (row["reason"], row["dropped"]) == ("samples without a time", 1)
+
+
+def test_tables_of_cameras_without_the_column_are_said(broken):
+    session, load = broken
+    path = next(session.rglob("_ibl_leftCamera.dlc.pqt"))
+    pd.read_parquet(path).drop(columns="paw_r_x").to_parquet(path)
+    got = load(min_label=0, signals="paws_left")
+    assert got.report["reason"].tolist() == ["leftCamera.dlc has no paw_r_x"]
+
+
+# One bad thing in a session of two probes costs that thing alone.
+@pytest.fixture
+def two_probes(tmp_path):
+    root = tmp_path / "two"
+    session = alf.write_session(root, "two", "2020-01-02", n_units=(5, 6), n_trials=10)
+
+    def load(**options):
+        one, eids = alf.connect(root)
+        options = {"one": one, "cache": False, "min_label": 0, "signals": ()} | options
+        return nm.load_ibl(eids["two"], **options)
+
+    return session, load
+
+
+BAD_PROBE = [
+    (lambda f: next(f.glob("clusters.channels.npy")).unlink(), "probe00 has no clusters.channels"),
+    (lambda f: next(f.glob("spikes.clusters.npy")).unlink(), "probe00 has no spikes.clusters"),
+    (
+        lambda f: rewrite(f, slice(1, None), "spikes.clusters.npy"),
+        "probe00 has 2000 spike times and 1999",
+    ),
+    (
+        lambda f: np.save(f / "spikes.times.npy", np.full(2000, np.nan)),
+        "probe00 has no spike after",
+    ),
+    (
+        lambda f: np.save(f / "spikes.times.npy", np.tile(np.load(f / "spikes.times.npy")[::2], 2)),
+        "the clock of probe00 starts again in 5 of 5 units",
+    ),
+]
+
+
+@pytest.mark.parametrize(("damage", "reason"), BAD_PROBE)
+def test_one_bad_probe_is_left_out_and_said(two_probes, damage, reason):
+    session, load = two_probes
+    damage(probe(session))
+    got = load()
+    assert set(got.neurons["probe"]) == {"probe01"}
+    assert got.neurons["cluster"].tolist() == list(range(6))
+    (row,) = got.report.to_dict("records")
+    assert row["reason"].startswith(reason)
+    assert (row["item"], row["dropped"], row["kept"]) == ("probes", 1, 1)
+
+
+def test_a_damaged_file_costs_its_probe_or_signal_and_is_not_kept(two_probes, tmp_path):
+    session, load = two_probes
+    whole = {n: next(session.rglob(n)).read_bytes() for n in ("spikes.times.npy", WHEEL[1])}
+    options = {"signals": ("wheel_speed", "whisker_left"), "cache": tmp_path / "cache"}
+    for name in whole:
+        path = next(session.rglob(name))
+        path.write_bytes(whole[name][:200])
+    with pytest.warns(
+        NeuromaskWarning, match="read without what is damaged.*spikes.times.*wheel.p"
+    ):
+        got = load(**options)
+    assert set(got.neurons["probe"]) == {"probe01"}
+    assert set(got.signals) == {"whisker_left"}
+    assert got.report["item"].tolist() == ["probes", "signal wheel_speed"]
+    for name, content in whole.items():
+        next(session.rglob(name)).write_bytes(content)
+    assert set(load(**options).neurons["probe"]) == {"probe00", "probe01"}
+
+
+def test_one_unit_whose_clock_starts_again_is_left_out(two_probes):
+    session, load = two_probes
+    folder = probe(session)
+    right = load()
+    times, clusters = (np.load(folder / f"spikes.{n}.npy") for n in ("times", "clusters"))
+    train = times[clusters == 2]
+    train[len(train) // 2 :] -= train[len(train) // 2] - 1.0
+    times[clusters == 2] = train
+    np.save(folder / "spikes.times.npy", times)
+    got = load()
+    kept = (right.neurons["cluster"] != 2).to_numpy()
+    np.testing.assert_array_equal(got.counts, right.counts[:, :, kept])
+    assert got.neurons["cluster"].tolist() == right.neurons["cluster"][kept].tolist()
+    assert got.report.to_dict("records") == [
+        {"item": "neurons", "reason": "clock starts again, in probe00", "dropped": 1, "kept": 4}
+    ]
+
+
+def test_one_unit_on_no_channel_or_at_no_place_is_left_out(two_probes):
+    session, load = two_probes
+    channels = probe(session) / "clusters.channels.npy"
+    values = np.load(channels)
+    values[1] = 9999
+    np.save(channels, values)
+    places = probe(session, "probe01") / "channels.brainLocationIds_ccf_2017.npy"
+    ids = np.load(places)
+    ids[np.load(probe(session, "probe01") / "clusters.channels.npy")[0]] = 12345678
+    np.save(places, ids)
+    got = load()
+    assert got.neurons["cluster"].tolist() == [0, 2, 3, 4, 6, 7, 8, 9, 10]
+    assert got.report[["reason", "dropped"]].to_records(index=False).tolist() == [
+        ("on no channel of probe00", 1),
+        ("atlas id that Allen's atlas does not have", 1),
+    ]
+
+
+def test_spikes_out_of_order_are_sorted_and_those_of_no_cluster_left_out(two_probes):
+    session, load = two_probes
+    right = load()
+    folder = probe(session)
+    order = np.argsort(np.load(folder / "spikes.clusters.npy"), kind="stable")  # as phy may write
+    rewrite(folder, order, "spikes.times.npy", "spikes.clusters.npy")
+    for name, value in (("times", 0.5), ("clusters", 77)):
+        path = folder / f"spikes.{name}.npy"
+        np.save(path, np.append(np.load(path), value).astype(np.load(path).dtype))
+    got = load()
+    np.testing.assert_array_equal(got.counts, right.counts)
+    assert got.report["reason"].tolist() == [
+        "of clusters that the table of probe00 lacks",
+        "out of order in probe00, sorted",
+    ]
+
+
 # What is broken, and what is said.
 def unlink(name):
     return lambda session: next(session.rglob(name)).unlink()
@@ -345,9 +561,15 @@ DAMAGE = [
         unlink("spikes.times.npy"),
         r"has no sorted spikes .* It has: alf/_ibl_leftCamera.*Choose another",
     ),
-    (unlink("clusters.channels.npy"), r"has no clusters.channels in 'alf/probe00/pykilosort'"),
+    (
+        unlink("clusters.channels.npy"),
+        r"probe00 has no clusters.channels in 'alf/probe00/pykilosort'",
+    ),
     (unlink("_ibl_trials.table.pqt"), "has no trials. It has: alf/"),
-    (unlink("channels.brainLocationIds_ccf_2017.npy"), "no probe of session .* has places"),
+    (
+        unlink("channels.brainLocationIds_ccf_2017.npy"),
+        "no probe of session .* can be used: probe00 has no places",
+    ),
     (
         resave("spikes.clusters.npy", lambda x: x[1:]),
         "2000 spike times and 1999 clusters of spikes",
@@ -356,7 +578,7 @@ DAMAGE = [
     (resave("clusters.channels.npy", lambda x: x + 384), "places of 384 channels"),
     (
         resave("spikes.times.npy", lambda x: x * np.nan),
-        "no spike after the start .* Pin another revision",
+        "probe00 has no spike after the start .* pin another revision than 2024-05-06",
     ),
     (
         resave("channels.brainLocationIds_ccf_2017.npy", lambda x: x * 0 + 12345678),
@@ -422,6 +644,15 @@ REFUSED = [
 def test_options_that_do_not_fit_are_refused(load, change, message):
     with pytest.raises(InvalidInputError, match=message):
         load("usual", **change)
+
+
+def test_a_column_of_trials_that_does_not_fit_is_left_out():
+    columns = {"stimOn_times": np.arange(5.0), "choice": np.ones(5), "rewardVolume": np.ones(6)}
+    report = Report()
+    assert list(trials_table(columns, report)) == ["stimOn_times", "choice"]
+    assert report.table()["reason"].tolist() == ["6 values"]
+    with pytest.raises(InvalidInputError, match="the columns of trials differ in length"):
+        trials_table({"stimOn_times": np.arange(5.0), "choice": np.ones(6)}, report)
 
 
 def test_rules_name_the_option_that_needs_a_column():
@@ -499,10 +730,12 @@ def test_wheel_velocity_of_a_steady_turn():
     np.testing.assert_allclose(velocity[inner], 3, atol=1e-3)
 
 
-def test_camera_times_need_a_time_for_each_frame():
-    assert camera_times(np.arange(5.0), 3).tolist() == [2, 3, 4]
-    assert camera_times(np.arange(5.0), 6) is None
-    assert camera_times(np.arange(5.0), 0) is None
+def test_camera_times_need_a_time_for_each_frame_or_a_bin_s_doubt():
+    assert camera_times(np.arange(5.0), 3, 0.02).tolist() == [2, 3, 4]
+    assert camera_times(np.arange(5.0), 6, 0.02) is None
+    assert camera_times(np.arange(5.0), 0, 0.02) is None
+    np.testing.assert_array_equal(camera_times(np.arange(3.0), 4, 1.0), [0, 1, 2, np.nan])
+    assert camera_times(np.zeros(3), 4, 1.0) is None  # whose frame lacks cannot be told
 
 
 def test_paws_that_are_not_seen_have_no_speed():

@@ -17,7 +17,7 @@ __all__ = ["cache_folder", "cached"]
 
 # How loaders make sessions of data. Whoever changes what a loader gives for the same data raises this
 # by one, and sessions that were kept before are made again.
-ASSEMBLY = 1
+ASSEMBLY = 2
 
 
 def cache_folder(cache: bool | str | os.PathLike, source: str) -> Path | None:
@@ -32,7 +32,12 @@ def cache_folder(cache: bool | str | os.PathLike, source: str) -> Path | None:
 
 
 def cached(
-    folder: Path | None, name: str, parameters: Mapping[str, Any], make: Callable[[], Session]
+    folder: Path | None,
+    name: str,
+    parameters: Mapping[str, Any],
+    make: Callable[[], Session],
+    *,
+    keep: Callable[[Session], bool] = lambda session: True,
 ) -> Session:
     """Read a session that was made with the same parameters before, or make and keep it.
 
@@ -46,6 +51,8 @@ def cached(
         All that the session depends on, as JSON can hold it.
     make : callable
         Makes the session.
+    keep : callable, optional
+        Whether a session that was made is worth keeping; all are by default.
 
     Warns
     -----
@@ -67,6 +74,8 @@ def cached(
     except (InvalidInputError, OSError) as error:
         warn(f"A cached session is damaged and is made again. {error}")
     session = make()
+    if not keep(session):
+        return session
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_session(session, path, made_from=made_from)

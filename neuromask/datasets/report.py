@@ -29,6 +29,15 @@ class Report:
         if dropped:
             self._rows.append((item, reason, int(dropped), int(kept)))
 
+    def noted(self, item: str, reason: str, kept: int) -> None:
+        """Add a row of what was mended and kept, unless there is nothing."""
+        if kept:
+            self._rows.append((item, reason, 0, int(kept)))
+
+    def add(self, other: Report) -> None:
+        """Add the rows of another report."""
+        self._rows += other._rows
+
     def table(self) -> pd.DataFrame:
         """Give the rows: item, reason, dropped, kept."""
         return pd.DataFrame(self._rows, columns=REPORT_COLUMNS)

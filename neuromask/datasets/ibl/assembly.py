@@ -8,26 +8,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ...errors import InvalidInputError, suggest
+from ...errors import InvalidInputError, suggest, warn
 from ...session import Session
 from ..report import Report
 from ..spike_times import NOT_LISTED, from_spike_times
 from ..trials import filter_trials, trials_within
-from .behaviour import camera_times, paw_speeds, trial_rules, trials_table, wheel_velocity
-from .files import SessionFiles, region_names
+from .behaviour import trial_rules, trials_table
+from .files import DamagedFileError, SessionFiles, region_names
+from .signals import read_signals
 from .units import Probe, merge_probes
 
-__all__ = ["SIGNALS", "read_session"]
+__all__ = ["read_session"]
 
 # Sorters from best to worst; the last is a collection without one.
 SORTERS = ("iblsorter", "pykilosort", "")
-CAMERAS = ("left", "right")
-WHEEL = ("wheel_velocity", "wheel_speed")
-# Attribute of a camera's ALF object that holds a signal, and its column where it is a table.
-FROM_CAMERA = {"whisker": "ROIMotionEnergy", "pupil": "features", "paws": "dlc"}
-PUPIL = "pupilDiameter_smooth"
-#: All signals that can be asked for.
-SIGNALS = (*WHEEL, *(f"{what}_{side}" for what in FROM_CAMERA for side in CAMERAS))
 
 
 def read_session(
@@ -50,10 +44,9 @@ def read_session(
     """Read one session; the parameters are those of `load_ibl`, resolved."""
     files, report = SessionFiles(one, eid, revision), Report()
     times, clusters, units = merge_probes(_read_probes(files, report))
-    times, clusters = _after_start(times, clusters, report)
     units = _good_units(units, min_label, report)
-    units["region"] = region_names(units["atlas_id"].to_numpy(), atlas)
-    trials = _read_trials(files)
+    units = _placed_units(units, atlas, report)
+    trials = _read_trials(files, report)
     if align not in trials:
         raise InvalidInputError(
             f"align={align!r} is no column of trials, which has {sorted(trials)}."
@@ -69,7 +62,14 @@ def read_session(
     recording = (float(times[0]), float(times[-1]))
     rules |= trials_within(trials[align].to_numpy(float), np.asarray(edges), recording, align)
     trials = filter_trials(trials, rules, report)
-    behaviour = _read_signals(files, signals, len(trials), report)
+    behaviour = read_signals(
+        files,
+        signals,
+        recording=recording,
+        bin_width=bin_width,
+        n_trials=len(trials),
+        report=report,
+    )
     try:
         session = from_spike_times(
             times,
@@ -86,6 +86,8 @@ def read_session(
         )
     except InvalidInputError as error:
         raise InvalidInputError(f"session {eid}: {error.reason}") from error
+    if files.damaged:
+        warn(f"session {eid} is read without what is damaged. {' '.join(files.damaged)}")
     # Units below the threshold are in the report already, as what they are.
     found = session.report[session.report["reason"] != NOT_LISTED]
     session.report = pd.concat([report.table(), found], ignore_index=True)
@@ -93,7 +95,7 @@ def read_session(
 
 
 def _read_probes(files: SessionFiles, report: Report) -> list[Probe]:
-    """Read each probe from its best sorting; probes without places in the brain are left out."""
+    """Read each probe from its best sorting; one that cannot be used is left out."""
     collections = [c for c in files.collections("spikes.times*") if c.startswith("alf/probe")]
     names = sorted({collection.split("/")[1] for collection in collections})
     if not names:
@@ -101,28 +103,47 @@ def _read_probes(files: SessionFiles, report: Report) -> list[Probe]:
             f"session {files.eid} has no sorted spikes (alf/probe*/spikes.times). It has: "
             f"{', '.join(files.names) or 'nothing'}. Choose another session or revision."
         )
-    probes, unplaced = [], 0
-    for name in names:
-        collection = _best(name, collections)
-        locations = _read_locations(files, name, collection)
-        if locations is None:
-            unplaced += 1
-            report.dropped("probes", f"{name} has no places in the brain", 1, len(names) - unplaced)
-            continue
-        spikes = {a: files.need("spikes", a, collection) for a in ("times", "clusters")}
-        clusters = {"channels": files.need("clusters", "channels", collection)}
-        for attribute in ("metrics", "depths", "uuids"):
-            values = files.read("clusters", attribute, collection)
-            if values is not None:
-                clusters[attribute] = values
-        probes.append(Probe.of(name, spikes, clusters, locations))
+    found = {name: _read_probe(files, name, _best(name, collections), report) for name in names}
+    probes = [probe for probe in found.values() if isinstance(probe, Probe)]
+    reasons = [reason for reason in found.values() if isinstance(reason, str)]
     if not probes:
         raise InvalidInputError(
-            f"no probe of session {files.eid} has places in the brain "
-            "(channels.brainLocationIds_ccf_2017), so that no neuron has a region. Choose another "
-            f"session or revision. Probes: {', '.join(names)}."
+            f"no probe of session {files.eid} can be used: {'; '.join(reasons)}. Choose another "
+            f"session, or pin another revision than {files.revision}."
         )
+    for reason in reasons:
+        report.dropped("probes", reason, 1, len(probes))
     return probes
+
+
+def _read_probe(files: SessionFiles, name: str, collection: str, report: Report) -> Probe | str:
+    """Read one probe, or say why it cannot be used."""
+    read = {}
+    try:
+        locations = _read_locations(files, name, collection)
+        for kind, attributes in {
+            "spikes": ("times", "clusters"),
+            "clusters": ("channels", "metrics", "depths", "uuids"),
+        }.items():
+            values = {a: files.read(kind, a, collection) for a in attributes}
+            read[kind] = {a: value for a, value in values.items() if value is not None}
+    except DamagedFileError as error:
+        files.damaged.append(error.reason)
+        return f"{name}: {error.reason}"
+    lacking = [
+        f"{kind}.{attribute}"
+        for kind, attribute in (
+            ("spikes", "times"),
+            ("spikes", "clusters"),
+            ("clusters", "channels"),
+        )
+        if attribute not in read[kind]
+    ]
+    if lacking:
+        return f"{name} has no {' and no '.join(lacking)} in {collection!r}"
+    if locations is None:
+        return f"{name} has no places in the brain"
+    return Probe.of(name, read["spikes"], read["clusters"], locations, report)
 
 
 def _best(name: str, collections: Sequence[str]) -> str:
@@ -144,17 +165,19 @@ def _read_locations(files: SessionFiles, name: str, collection: str) -> dict[str
     return None
 
 
-def _after_start(
-    times: np.ndarray, clusters: np.ndarray, report: Report
-) -> tuple[np.ndarray, np.ndarray]:
-    """Leave out spikes that synchronisation has moved to before the start, or to nowhere."""
-    kept = np.isfinite(times) & (times >= 0)
-    report.dropped("spikes", "no time, or before the start", (~kept).sum(), kept.sum())
-    if not kept.any():
+def _placed_units(units: pd.DataFrame, atlas: str, report: Report) -> pd.DataFrame:
+    """Name regions; units at an unknown place are left out."""
+    names = region_names(units["atlas_id"].to_numpy(), atlas)
+    known = names != ""
+    if not known.any():
         raise InvalidInputError(
-            "there is no spike after the start of the recording. Pin another revision."
+            f"{len(units)} units have atlas ids that Allen's atlas does not have, such as "
+            f"{units['atlas_id'].iloc[0]}. Pin another revision."
         )
-    return (times, clusters) if kept.all() else (times[kept], clusters[kept])
+    report.dropped(
+        "neurons", "atlas id that Allen's atlas does not have", (~known).sum(), known.sum()
+    )
+    return units[known].assign(region=names[known])
 
 
 def _good_units(units: pd.DataFrame, min_label: float, report: Report) -> pd.DataFrame:
@@ -174,7 +197,7 @@ def _good_units(units: pd.DataFrame, min_label: float, report: Report) -> pd.Dat
     return units[good].copy()
 
 
-def _read_trials(files: SessionFiles) -> pd.DataFrame:
+def _read_trials(files: SessionFiles, report: Report) -> pd.DataFrame:
     collections = files.collections("*trials.*")
     if not collections:
         raise InvalidInputError(
@@ -186,56 +209,4 @@ def _read_trials(files: SessionFiles) -> pd.DataFrame:
             f"session {files.eid} has trials of several tasks, in {collections}; expected "
             "one. Read the task's events yourself and use from_spike_times."
         )
-    return trials_table(files.read_all("trials", collections[0]))
-
-
-def _read_signals(
-    files: SessionFiles, names: Sequence[str], n_trials: int, report: Report
-) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    found = {}
-    wheel = _read_wheel(files) if set(WHEEL) & set(names) else ""
-    for name in names:
-        signal = wheel if name in WHEEL else _read_camera(files, name)
-        if isinstance(signal, str):
-            report.dropped(f"signal {name}", signal, n_trials, 0)
-        elif name == "wheel_speed":
-            found[name] = (signal[0], np.abs(signal[1]))
-        else:
-            found[name] = signal
-    return found
-
-
-def _read_wheel(files: SessionFiles) -> tuple[np.ndarray, np.ndarray] | str:
-    """Give times and velocity, or why there are none."""
-    for collection in files.collections("*wheel.position*"):
-        position = files.read("wheel", "position", collection)
-        timestamps = files.read("wheel", "timestamps", collection)
-        if position is None or timestamps is None or len(position) != len(timestamps):
-            return "positions and times of the wheel do not match"
-        if len(position) < 2:
-            return "fewer than two positions of the wheel"
-        return wheel_velocity(timestamps, position)
-    return "no wheel"
-
-
-def _read_camera(files: SessionFiles, name: str) -> tuple[np.ndarray, np.ndarray] | str:
-    """Give times and values, or why there are none; the other camera never stands in."""
-    what, _, side = name.partition("_")
-    camera, attribute = f"{side}Camera", FROM_CAMERA[what]
-    collections = files.collections(f"*{camera}.{attribute}*")
-    if not collections:
-        return f"no {camera}.{attribute}"
-    values = files.read(camera, attribute, collections[0])
-    times = files.read(camera, "times", collections[0])
-    if values is None or times is None:
-        return f"no {camera}.{'times' if times is None else attribute} up to the revision"
-    frames = camera_times(np.asarray(times, float), len(values))
-    if frames is None:
-        return f"{len(times)} times for {len(values)} frames of the {camera}"
-    if what == "paws":
-        return frames, paw_speeds(frames, values)
-    if what == "pupil":
-        if PUPIL not in values:
-            return f"{camera}.features has no {PUPIL}"
-        values = values[PUPIL].to_numpy(float)
-    return frames, np.asarray(values, float)
+    return trials_table(files.read_all("trials", collections[0]), report)

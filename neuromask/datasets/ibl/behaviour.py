@@ -10,15 +10,17 @@ import pandas as pd
 from scipy.signal import butter, sosfiltfilt
 
 from ...errors import InvalidInputError, suggest
+from ..report import Report
 
 __all__ = ["camera_times", "paw_speeds", "trial_rules", "trials_table", "wheel_velocity"]
 
 WHEEL_RATE = 1000.0  # Hz
 WHEEL_CUTOFF = 20.0  # Hz
+SHORTEST = 100  # samples that the filter needs, at its ends
 LIKELIHOOD = 0.9  # of a tracked point, below which its place is not known
 
 
-def trials_table(trials: Mapping[str, Any]) -> pd.DataFrame:
+def trials_table(trials: Mapping[str, Any], report: Report) -> pd.DataFrame:
     """Make one table of the columns of the ALF object ``trials``.
 
     Adds ``contrast``, signed: that on the right, or minus that on the left; ``block``, the
@@ -28,6 +30,8 @@ def trials_table(trials: Mapping[str, Any]) -> pd.DataFrame:
     ----------
     trials : mapping of str to array (trials,) or (trials, 2)
         As ONE gives them; the columns of ``intervals`` become ``intervals_0`` and ``intervals_1``.
+    report : Report
+        Gets columns that are left out, as they do not have a value a trial.
     """
     columns: dict[str, np.ndarray] = {}
     for name, values in trials.items():
@@ -37,11 +41,16 @@ def trials_table(trials: Mapping[str, Any]) -> pd.DataFrame:
         elif values.ndim == 1 and values.dtype.kind in "biuf":
             columns[str(name)] = values
     lengths = {name: len(values) for name, values in columns.items()}
-    if len(set(lengths.values())) > 1:
+    usual = max(set(lengths.values()), key=[*lengths.values()].count, default=0)
+    others = [name for name, length in lengths.items() if length != usual]
+    if len(others) * 2 >= len(lengths) > 0:
         raise InvalidInputError(
             f"the columns of trials differ in length, {lengths}; expected one value a "
             "trial. Pin a revision in which they fit together."
         )
+    for name in others:
+        values = columns.pop(name)
+        report.dropped(f"column {name} of trials", f"{len(values)} values", usual, 0)
     table = pd.DataFrame(columns)
     if {"contrastLeft", "contrastRight"} <= set(table):
         table["contrast"] = table["contrastRight"].fillna(0) - table["contrastLeft"].fillna(0)
@@ -123,20 +132,29 @@ def wheel_velocity(timestamps: np.ndarray, position: np.ndarray) -> tuple[np.nda
     times, velocity : arrays (samples at 1 kHz,)
     """
     times = np.arange(timestamps[0], timestamps[-1], 1 / WHEEL_RATE)
+    if len(times) <= SHORTEST:
+        return times, np.full(len(times), np.nan)
     even = np.interp(times, timestamps, position)
     low_pass = butter(8, WHEEL_CUTOFF, fs=WHEEL_RATE, output="sos")
     smooth = sosfiltfilt(low_pass, even)
     return times, np.diff(smooth, prepend=smooth[:1]) * WHEEL_RATE
 
 
-def camera_times(times: np.ndarray, n_frames: int) -> np.ndarray | None:
-    """Give the time of each frame, or None where that cannot be known.
+def camera_times(times: np.ndarray, n_frames: int, most_lacking: float) -> np.ndarray | None:
+    """Give the time of each frame, NaN where it has none, or None where that cannot be known.
 
-    Cameras may start before the frames that were kept; then the last times belong to the frames.
+    Cameras may start before the frames that were kept; then the last times belong to the frames. A
+    few times may lack at the end, as long as no time is wrong by more than `most_lacking` seconds,
+    whichever frames they are.
     """
-    if n_frames == 0 or len(times) < n_frames:
+    lacking = n_frames - len(times)
+    if n_frames == 0 or len(times) < 2:
         return None
-    return times[len(times) - n_frames :]
+    if lacking <= 0:
+        return times[-lacking:]
+    if not 0 < lacking * np.nanmedian(np.diff(times)) <= most_lacking:
+        return None
+    return np.append(times, np.full(lacking, np.nan))
 
 
 def paw_speeds(times: np.ndarray, tracked: pd.DataFrame) -> np.ndarray:

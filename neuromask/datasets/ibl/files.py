@@ -9,8 +9,10 @@ import numpy as np
 
 from ...errors import InvalidInputError, current_call, suggest, warn
 
-__all__ = ["Connection", "SessionFiles", "need_one", "region_names"]
+__all__ = ["DAMAGED", "Connection", "DamagedFileError", "SessionFiles", "need_one", "region_names"]
 
+#: What is said of a damaged file, in errors and in the report.
+DAMAGED = "cannot be read"
 SIGN_UP = "https://openalyx.internationalbrainlab.org"
 
 
@@ -23,6 +25,10 @@ def need_one() -> None:
         raise ImportError(
             f"{current_call()}: {error.name} is not installed. Run: pip install 'neuromask[ibl]'"
         ) from error
+
+
+class DamagedFileError(InvalidInputError):
+    """A file that is here and cannot be read."""
 
 
 class Connection:
@@ -97,6 +103,7 @@ class SessionFiles:
             )
         self.path = path
         self.names = sorted(str(name) for name in one.list_datasets(eid))
+        self.damaged: list[str] = []
 
     def _path(self) -> Any:
         from one.alf.exceptions import ALFError
@@ -122,21 +129,12 @@ class SessionFiles:
         Raises
         ------
         InvalidInputError
-            If the database has it and it is not here, or the file is damaged.
+            If the database has it and it is not here.
+        DamagedFileError
+            If the file is damaged.
         """
         found = self._load(name, collection, attribute=attribute)
         return None if found is None else found.get(attribute)
-
-    def need(self, name: str, attribute: str, collection: str) -> Any:
-        """Read one attribute of an ALF object, which must be there."""
-        values = self.read(name, attribute, collection)
-        if values is None:
-            raise InvalidInputError(
-                f"session {self.eid} has no {name}.{attribute} in {collection!r} up to "
-                f"revision {self.revision}. It has: {', '.join(self.names)}. Choose another session "
-                "or revision."
-            )
-        return values
 
     def read_all(self, name: str, collection: str) -> Any:
         """Read all attributes of an ALF object; None where the session does not have it."""
@@ -155,8 +153,10 @@ class SessionFiles:
                 raise self._not_here(what, collection) from error
             return None
         except Exception as error:  # damage shows in numpy, pyarrow, pandas or the network alike
-            raise InvalidInputError(
-                f"{what} in {self.path / collection} cannot be read "
+            # Of a network or a disk, which may answer the next time, nothing follows for the data.
+            kind = InvalidInputError if isinstance(error, OSError) else DamagedFileError
+            raise kind(
+                f"{what} in {self.path / collection} {DAMAGED} "
                 f"({type(error).__name__}: {error}). Delete the file and load it again with a "
                 "network."
             ) from error
@@ -172,7 +172,7 @@ class SessionFiles:
 
 
 def region_names(atlas_ids: np.ndarray, atlas: str) -> np.ndarray:
-    """Name Allen's regions in a parcellation.
+    """Name Allen's regions in a parcellation; empty where Allen's atlas has no such id.
 
     Parameters
     ----------
@@ -185,9 +185,6 @@ def region_names(atlas_ids: np.ndarray, atlas: str) -> np.ndarray:
 
     regions = BrainRegions()
     known = np.isin(np.abs(atlas_ids), np.abs(regions.id))
-    if not known.all():
-        raise InvalidInputError(
-            f"{int((~known).sum())} units have atlas ids that Allen's atlas does not have, such "
-            f"as {atlas_ids[~known][0]}. Pin another revision."
-        )
-    return np.asarray(regions.id2acronym(np.abs(atlas_ids), mapping=atlas)).astype(str)
+    names = np.full(len(atlas_ids), "", object)
+    names[known] = regions.id2acronym(np.abs(atlas_ids[known]), mapping=atlas)
+    return names.astype(str)

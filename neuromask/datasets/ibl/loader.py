@@ -16,9 +16,10 @@ from ...errors import InvalidInputError, public, suggest
 from ...session import Session
 from ..binning import bin_edges
 from ..cache import cache_folder, cached
-from .assembly import SIGNALS, read_session
-from .files import Connection, need_one
+from .assembly import read_session
+from .files import DAMAGED, Connection, need_one
 from .lists import IBL_SESSIONS, RELEASE_TAGS
+from .signals import SIGNALS
 
 __all__ = ["ibl_sessions", "load_ibl"]
 
@@ -171,7 +172,9 @@ def load_ibl(
     folder = cache_folder(cache, "ibl")
 
     def load(eid: str) -> Session:
-        return cached(folder, eid, options, lambda: read_session(connection(), eid, **options))
+        return cached(
+            folder, eid, options, lambda: read_session(connection(), eid, **options), keep=_is_whole
+        )
 
     if several:
         return _load_all(load, eids, kept=folder is not None, n_jobs=n_jobs, verbose=verbose)
@@ -225,6 +228,11 @@ def ibl_sessions(name: str, *, one: Any = None) -> list[str]:
             f"{suggest(name, known)}"
         )
     return eids
+
+
+def _is_whole(session: Session) -> bool:
+    """Whether no file was damaged; another download may mend one."""
+    return not session.report["reason"].str.contains(DAMAGED, regex=False).any()
 
 
 def _check_eid(eid: Any) -> str:

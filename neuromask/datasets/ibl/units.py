@@ -9,9 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ...errors import InvalidInputError
+from ..report import Report
+from ..samples import find_restart
 
 __all__ = ["Probe", "merge_probes"]
+
+# Share of spikes or units that may point at what does not exist: with more, files are of two sortings.
+FEW = 0.1
 
 
 @dataclass(frozen=True)
@@ -25,13 +29,17 @@ class Probe:
     times, clusters : arrays (spikes,)
         Seconds, and the cluster of each spike.
     table : DataFrame
-        A row a cluster, in order: probe, probe_cluster, label, depth, uuid, and where it lies.
+        A row a cluster, indexed by its number: probe, probe_cluster, label, depth, uuid, and where it
+        lies. Damaged ones have none.
+    n_clusters : int
+        Clusters of the sorting, with and without a row.
     """
 
     name: str
     times: np.ndarray
     clusters: np.ndarray
     table: pd.DataFrame
+    n_clusters: int
 
     @classmethod
     def of(
@@ -40,8 +48,11 @@ class Probe:
         spikes: Mapping[str, np.ndarray],
         clusters: Mapping[str, Any],
         locations: Mapping[str, np.ndarray],
-    ) -> Probe:
-        """Make a probe from ALF objects.
+        report: Report,
+    ) -> Probe | str:
+        """Make a probe from ALF objects, or say why they make none.
+
+        Single spikes and units that are damaged are left out.
 
         Parameters
         ----------
@@ -53,45 +64,77 @@ class Probe:
             ``channels``, and where present ``metrics``, ``depths`` and ``uuids``.
         locations : mapping
             ``brainLocationIds_ccf_2017`` of each channel and, where present, ``mlapdv``.
-
-        Raises
-        ------
-        InvalidInputError
-            If the arrays do not fit together.
+        report : Report
+            Gets what is left out.
         """
-        channels = np.asarray(clusters["channels"]).astype(int)
-        ids = np.asarray(locations["brainLocationIds_ccf_2017"]).astype(int)
-        times, of_spike = np.asarray(spikes["times"], float), np.asarray(spikes["clusters"])
+        channels = np.asarray(clusters["channels"], float).ravel()
+        ids = np.asarray(locations["brainLocationIds_ccf_2017"], float).ravel()
+        times = np.asarray(spikes["times"], float).ravel()
+        of_spike = np.asarray(spikes["clusters"]).ravel()
         n = len(channels)
-        problem = None
+        placed = np.isin(channels, np.arange(len(ids)))
+        placed[placed] = np.isfinite(ids[channels[placed].astype(int)])
+        known = np.isin(of_spike, np.arange(n))
         if len(times) != len(of_spike):
-            problem = f"{len(times)} spike times and {len(of_spike)} clusters of spikes"
-        elif len(of_spike) and not 0 <= of_spike.min() <= of_spike.max() < n:
-            problem = f"spikes of clusters up to {of_spike.max()} and a table of {n} clusters"
-        elif n and not 0 <= channels.min() <= channels.max() < len(ids):
-            problem = (
-                f"clusters on channels up to {channels.max()} and places of {len(ids)} channels"
+            return f"{name} has {len(times)} spike times and {len(of_spike)} clusters of spikes"
+        if (~known).sum() > FEW * len(known):
+            return (
+                f"{name} has spikes of clusters up to {of_spike.max()} and a table of {n} clusters"
             )
-        if problem:
-            raise InvalidInputError(
-                f"{name} has {problem}; they are not of one sorting. Pin another revision."
+        if (~placed).sum() > max(1, FEW * n):
+            return (
+                f"{name} has clusters on channels up to {channels.max():g} and places of "
+                f"{len(ids)} channels"
             )
+        there = np.isfinite(times) & (times >= 0)
+        if not (there & known).any():
+            return f"{name} has no spike after the start of the recording"
+        for reason, kept in (
+            (f"no time, or before the start, in {name}", there),
+            (f"of clusters that the table of {name} lacks", known),
+        ):
+            report.dropped("spikes", reason, (~kept).sum(), kept.sum())
+        whole = there & known
+        times, of_spike = times[whole], of_spike[whole].astype(np.int64)
+        steady = _steady(times, of_spike, n)
+        if (~steady).sum() > max(1, FEW * n):
+            return f"the clock of {name} starts again in {(~steady).sum()} of {n} units"
+        sure = placed & steady
+        report.dropped("neurons", f"on no channel of {name}", (~placed).sum(), placed.sum())
+        report.dropped(
+            "neurons", f"clock starts again, in {name}", (placed & ~steady).sum(), sure.sum()
+        )
+        times, of_spike = times[steady[of_spike]], of_spike[steady[of_spike]]
+        late = (times < np.maximum.accumulate(times)).sum()
+        report.noted("spikes", f"out of order in {name}, sorted", late)
         table = pd.DataFrame({"probe": name, "probe_cluster": np.arange(n)})
         metrics = clusters.get("metrics")
         table["label"] = np.nan
         if metrics is not None and "label" in metrics:
             # Rows are found by the id they carry: clusters without metrics have none.
-            known = metrics.set_index("cluster_id") if "cluster_id" in metrics else metrics
-            known = known[~known.index.duplicated()]
-            table["label"] = known["label"].reindex(range(n)).to_numpy(float)
+            labels = metrics.set_index("cluster_id") if "cluster_id" in metrics else metrics
+            labels = labels[~labels.index.duplicated()]
+            table["label"] = labels["label"].reindex(range(n)).to_numpy(float)
         if len(clusters.get("depths", ())) == n:
             table["depth"] = np.asarray(clusters["depths"], float)
         if len(clusters.get("uuids", ())) == n:
             table["uuid"] = np.asarray(clusters["uuids"]).astype(str).ravel()
-        table["atlas_id"] = ids[channels]
+        table = table[sure].copy()
+        at = channels[sure].astype(int)
+        table["atlas_id"] = ids[at].astype(int)
         if len(locations.get("mlapdv", ())) == len(ids):
-            table[["x", "y", "z"]] = np.asarray(locations["mlapdv"], float)[channels]
-        return cls(name, times, of_spike.astype(np.int64), table)
+            table[["x", "y", "z"]] = np.asarray(locations["mlapdv"], float)[at]
+        return cls(name, times, of_spike, table, n)
+
+
+def _steady(times: np.ndarray, clusters: np.ndarray, n_clusters: int) -> np.ndarray:
+    """Give which units have one clock; a unit's spikes may be out of order all the same."""
+    steady = np.ones(n_clusters, bool)
+    if (times[1:] >= times[:-1]).all():
+        return steady
+    order = np.argsort(clusters, kind="stable")
+    trains = np.split(times[order], np.cumsum(np.bincount(clusters, minlength=n_clusters))[:-1])
+    return np.array([find_restart(train) is None for train in trains])
 
 
 def merge_probes(probes: Sequence[Probe]) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
@@ -103,10 +146,9 @@ def merge_probes(probes: Sequence[Probe]) -> tuple[np.ndarray, np.ndarray, pd.Da
     table : DataFrame
         A row a cluster; its index is the number that `clusters` has.
     """
-    sizes = [len(probe.table) for probe in probes]
-    first = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(int)
+    first = np.cumsum([0, *(probe.n_clusters for probe in probes[:-1])])
     times = np.concatenate([probe.times for probe in probes])
     clusters = np.concatenate([p.clusters + n for p, n in zip(probes, first, strict=True)])
     order = np.argsort(times, kind="stable")
-    table = pd.concat([probe.table for probe in probes], ignore_index=True)
-    return times[order], clusters[order], table
+    tables = [p.table.set_index(p.table.index + n) for p, n in zip(probes, first, strict=True)]
+    return times[order], clusters[order], pd.concat(tables)
