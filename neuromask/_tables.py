@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping, Sequence
 from numbers import Real
 from typing import Any
@@ -83,16 +84,29 @@ def read_indices(key: Any, length: int, what: str) -> np.ndarray:
 
 
 def plain_column(column: pd.Series, name: str) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return a column as numbers or text, which need no pickle, and where text has gaps."""
+    """Return a column as numbers or text, which need no pickle, and where text or truth has gaps."""
     values = column.to_numpy()
     if values.dtype.kind in "biufcUmM":
         return values, None
     gaps = pd.isna(column).to_numpy()
     present = values[~gaps]
-    if all(isinstance(v, str) for v in present):
-        return np.where(gaps, "", values).astype(str), gaps if gaps.any() else None
+    found = gaps if gaps.any() else None
+    if all(isinstance(v, (str, bytes, uuid.UUID)) for v in present):
+        return np.array([_as_text(v) for v in np.where(gaps, "", values)], str), found
+    if all(isinstance(v, (bool, np.bool_)) for v in present):
+        return np.where(gaps, False, values).astype(bool), found
     if all(isinstance(v, Real) and not isinstance(v, (bool, np.bool_)) for v in present):
         return np.where(gaps, np.nan, values).astype(float), None
+    kinds = pd.Series(present).map(lambda v: type(v).__name__)
+    odd = kinds[~kinds.isin(["str", "int", "float", "bool"])]
+    row = int(np.flatnonzero(~gaps)[odd.index[0] if len(odd) else kinds.ne(kinds[0]).idxmax()])
     raise InvalidInputError(
-        f"{name} holds {values.dtype} values; expected numbers or text. Convert the column first."
+        f"{name} holds {' and '.join(kinds.unique()[:3])} values, such as {values[row]!r} in row "
+        f"{row}; expected numbers, text or truth values, all of one kind. Convert the column first, "
+        "for example with .astype(str), or drop it."
     )
+
+
+def _as_text(value: str | bytes | uuid.UUID) -> str:
+    # Files of HDF5 and MATLAB give text as bytes.
+    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)

@@ -2,6 +2,7 @@ import contextlib
 import json
 import os
 import tempfile
+import uuid
 from pathlib import Path
 
 import numpy as np
@@ -111,7 +112,9 @@ def test_an_existing_file_is_kept(tmp_path):
 def test_objects_are_refused_and_nothing_is_left(tmp_path):
     bad = make()
     bad.trials["thing"] = [object()] * 6
-    with pytest.raises(InvalidInputError, match=r"trials\['thing'\] holds object values"):
+    with pytest.raises(
+        InvalidInputError, match=r"trials\['thing'\] holds object values, such as <o"
+    ):
         bad.save(tmp_path / "bad.npz")
     assert not list(tmp_path.iterdir())
 
@@ -127,6 +130,53 @@ def test_gaps_in_tables_are_kept(tmp_path, gap):
     assert again.neurons["group"].dropna().tolist() == ["good", "", "mua"]
     np.testing.assert_array_equal(again.trials["choice"], [1, np.nan, -1, 1, np.nan, 0])
     assert again.trials["nothing"].isna().all()
+
+
+TEXT = ["good", None, "", "mua", "good"]
+NUMBERS = [1, None, -2, 3, 4]
+TRUTH = [True, None, False, False, True]
+COLUMNS = {
+    "text": pd.array(TEXT, dtype="string"),
+    "categories": pd.Categorical(TEXT),
+    "bytes": [None if v is None else v.encode() for v in TEXT],
+    "whole numbers": pd.array(NUMBERS, dtype="Int64"),
+    "numbered categories": pd.Categorical(NUMBERS),
+    "truth": TRUTH,
+    "nullable truth": pd.array(TRUTH, dtype="boolean"),
+    "times of day": pd.to_datetime([None, *["2026-11-27 10:00"] * 4]),
+}
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_columns_of_any_kind_keep_their_values_and_their_gaps(tmp_path, name):
+    session = make()
+    session.neurons["column"] = COLUMNS[name]
+    expected = TEXT if name == "bytes" else session.neurons["column"].tolist()
+    again = nm.load_npz(session.save(tmp_path / "gaps")).neurons["column"]
+    assert again.isna().tolist() == [bool(pd.isna(v)) for v in expected]
+    assert again.dropna().tolist() == [v for v in expected if not pd.isna(v)]
+
+
+def test_ids_that_are_no_text_are_kept_as_text(tmp_path):
+    session = make()
+    ids = [uuid.UUID(int=i) for i in range(5)]
+    session.neurons["uuid"] = ids
+    assert nm.load_npz(session.save(tmp_path / "a")).neurons["uuid"].tolist() == list(map(str, ids))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (["a", None, 2.5, "b", "c"], "holds str and float values, such as 2.5 in row 2"),
+        (pd.to_datetime([None] + ["2026-11-27"] * 4, utc=True), "holds Timestamp .* in row 1"),
+        ([True, True, 3, False, None], "holds bool and int values, such as 3 in row 2"),
+    ],
+)
+def test_other_columns_are_refused_by_row_and_with_a_cure(tmp_path, values, message):
+    session = make()
+    session.neurons["column"] = values
+    with pytest.raises(InvalidInputError, match=message + r".*\.astype\(str\)"):
+        session.save(tmp_path / "bad")
 
 
 def test_gaps_that_do_not_fit_their_column_are_refused(tmp_path):
