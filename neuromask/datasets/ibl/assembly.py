@@ -60,7 +60,9 @@ def read_session(
         feedback_delay=feedback_delay,
     )
     recording = (float(times[0]), float(times[-1]))
-    rules |= trials_within(trials[align].to_numpy(float), np.asarray(edges), recording, align)
+    rules |= trials_within(
+        trials[align].to_numpy(float), np.asarray(edges), np.array([recording]), align
+    )
     trials = filter_trials(trials, rules, report)
     behaviour = read_signals(
         files,

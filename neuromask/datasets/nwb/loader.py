@@ -135,7 +135,7 @@ def load_nwb(
             trials, name = read_events(file, events, align, path, report)
         else:
             trials, name = given, "event"
-        rules = trials_within(trials["event_time"].to_numpy(), edges, recording, name)
+        rules = trials_within(trials["event_time"].to_numpy(), edges, np.array([recording]), name)
         trials = filter_trials(trials, rules, report)
         sampled = {}
         if signals is not None:
