@@ -38,7 +38,8 @@ def test_counts_equal_those_of_numpy_histogram(times, events, bin_width, data):
     for trial, event in enumerate(events):
         for row, cluster in enumerate((0, 2, 3)):
             # numpy closes its last bin; one more bin takes what lies on its edge.
-            closed = np.append(event + edges, np.inf)
+            # And an edge takes what lies a nanosecond before it, as rounding would have it.
+            closed = np.append(event + edges - 1e-9, np.inf)
             expected = np.histogram(times[clusters == cluster], closed)[0][:-1]
             np.testing.assert_array_equal(counts[trial, :, row], expected)
 
@@ -211,28 +212,41 @@ REFUSED = [
     ({"clusters": CLUSTERS[:-1]}, r"times has shape \(200,\), clusters \(199,\)"),
     ({"clusters": None}, "clusters is missing"),
     (
-        {"clusters": CLUSTERS * 1.0},
+        {"clusters": CLUSTERS + 0.5},
         "clusters holds float64 values; expected whole numbers or text. Use clusters.astype",
     ),
     ({"times": [TIMES], "clusters": CLUSTERS}, "times holds one array for each of 1 clusters"),
-    ({"times": (TIMES * 30_000).astype(int)}, "holds int64 values .* samples / 30_000"),
-    ({"times": TIMES - 50}, r"times starts at -\d+.* expected seconds from the start"),
-    ({"times": TIMES[::-1]}, "times is not ascending, first at spike 1. Sort times and clusters"),
-    ({"times": np.append(TIMES[:-1], np.nan)}, "times holds 1 NaN or infinite values"),
-    ({"times": [TIMES[::-1]], "clusters": None}, "times of cluster 0 is not ascending"),
+    ({"times": (TIMES * 30_000).astype(int)}, "holds int64 values .* samples give sampling_rate="),
+    (
+        {"times": TIMES - 50},
+        r"holds \d+ times before 0 among 200 spikes; expected seconds from the start",
+    ),
+    ({"times": TIMES[::-1]}, "times is not ascending: those of the spikes go back from"),
+    ({"times": np.append(TIMES[:-9], [np.nan] * 9)}, "times holds 9 NaN or infinite values"),
+    ({"times": [TIMES[::-1]], "clusters": None}, "not ascending: those of cluster 0 go back"),
     ({"times": TIMES[:0], "clusters": CLUSTERS[:0]}, "there is no spike"),
     ({"regions": {0: "a", 1: "b"}}, "regions has no entry for 4 of 6 clusters: 2, 3, 4, 5"),
     ({"regions": ["a", "b"]}, r"regions has shape \(2,\) for 6 clusters"),
     ({"events": None}, "events is missing"),
-    ({"events": [[1.0]]}, r"events has shape \(1, 1\)"),
+    ({"events": np.ones((2, 2))}, r"events has shape \(2, 2\)"),
+    (
+        {"events": EVENTS, "step": 1.0},
+        "step=1.0 beside events; expected it only for a recording without",
+    ),
     ({"events": [10.0, np.nan, 20.0]}, "1 of 3 events have no time, the first is event 1"),
     ({"events": [10.0, 300.0]}, "1 of 2 trials reach beyond the recording.*the first is event 1"),
     (
         {"events": [200.0], "recording": (0, 300)},
         "no spike lies in any of the 1 trials, which cover 199.5 to 201.5 s",
     ),
-    ({"recording": (3, 1)}, r"recording=\(3, 1\); expected \(start, stop\)"),
-    ({"recording": 7}, r"recording=7; expected \(start, stop\)"),
+    ({"recording": (3, 1)}, r"recording has 1 intervals that do not stop.* from 3 to 1 s"),
+    ({"recording": 7}, r"recording is a int that holds no intervals; expected \(start, stop\)"),
+    ({"recording": (500, 900)}, r"recording covers 500 to 900 s, in which 0 % of the spikes lie"),
+    ({"unrecorded": "keep"}, "unrecorded='keep'; expected one of"),
+    ({"ends": [1.0]}, r"ends has shape \(1,\) for 30 events"),
+    ({"include": [77]}, "include names 77, which is no unit; expected some of 0, 1, 2"),
+    ({"exclude": [0, 1, 2, 3, 4, 5]}, "include and exclude leave no unit"),
+    ({"sampling_rate": -3}, "sampling_rate=-3; expected"),
     ({"window": (1, 0)}, r"window=\(1, 0\); expected \(start, stop\)"),
     ({"window": 2}, r"window=2; expected \(start, stop\)"),
     ({"bin_width": 0}, "bin_width=0; expected seconds, more than 0"),
@@ -250,7 +264,12 @@ REFUSED = [
         {"signals": {"wheel": (TIMES, TIMES[1:])}},
         r"times of shape \(200,\) and values of shape \(199,\)",
     ),
-    ({"signals": {"wheel": (TIMES[::-1], TIMES)}}, "the times of signal 'wheel' are not ascending"),
+    (
+        {"signals": {"wheel": (np.tile(TIMES, 2), np.tile(TIMES, 2))}},
+        "signal 'wheel' cannot be put in order: its clock starts again at sample 200",
+    ),
+    ({"signals": {"wheel": (TIMES * np.nan, TIMES)}}, "no sample of signal 'wheel' has a time"),
+    ({"regions": np.repeat(["a"], len(TIMES))}, r"regions has shape \(200,\) for 6 clusters"),
 ]
 
 

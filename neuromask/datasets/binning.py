@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InvalidInputError
+from .intervals import ROUNDING
 
 __all__ = ["bin_edges", "bin_spikes", "sample_signal"]
 
@@ -46,8 +47,8 @@ def bin_spikes(
 ) -> np.ndarray:
     """Count spikes in bins around events.
 
-    A spike on an edge belongs to the bin that starts there, as in `numpy.histogram` but for its last
-    bin, which is closed. Spikes in windows that overlap count in each.
+    A spike on an edge, to a nanosecond, belongs to the bin that starts there, as in `numpy.histogram`
+    but for its last bin, which is closed. Spikes in windows that overlap count in each.
 
     Parameters
     ----------
@@ -76,8 +77,9 @@ def bin_spikes(
     """
     n_time, n_neurons = len(edges) - 1, len(ids)
     counts = np.zeros((len(events), n_time, n_neurons), np.uint8)
-    # Sorted spikes of one bin lie side by side: searching for the edges is enough.
-    positions = np.searchsorted(times, events[:, None] + edges)  # (trials, bins + 1)
+    # Sorted spikes of one bin lie side by side: searching for the edges is enough. Sums of floats miss
+    # an edge that they are on by less than ROUNDING.
+    positions = np.searchsorted(times, events[:, None] + edges - ROUNDING)  # (trials, bins + 1)
     for trial, position in enumerate(positions):
         rows, counted = _rows(clusters[position[0] : position[-1]], ids)
         bins = np.repeat(np.arange(n_time), np.diff(position))

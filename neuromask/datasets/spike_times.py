@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,23 @@ from .._tables import read_table
 from ..errors import InvalidInputError, public
 from ..session import Session
 from .binning import bin_edges, bin_spikes, sample_signal
+from .clock import warn_of_units
+from .intervals import ROUNDING, read_intervals, within
+from .neurons import choose_ids
 from .report import Report
+from .samples import SORTED, in_order
+from .times import plain, time_support, times_of, values_of
+from .trains import read_spikes
+from .trials import (
+    check_unrecorded,
+    filter_trials,
+    read_ends,
+    recorded_bins,
+    refuse_unrecorded,
+    trials_within,
+    warn_of_overlap,
+)
+from .windows import window_events
 
 __all__ = ["NOT_LISTED", "from_spike_times"]
 
@@ -28,36 +44,50 @@ def from_spike_times(
     regions: Any = None,
     events: Any = None,
     *,
-    window: tuple[float, float] = (-0.5, 1.5),
+    window: tuple[float, float] | float = (-0.5, 1.5),
+    step: float | None = None,
     bin_width: float = 0.02,
+    ends: Any = None,
     neurons: pd.DataFrame | None = None,
     trials: pd.DataFrame | Mapping[str, Any] | None = None,
     signals: Mapping[str, tuple[Any, Any]] | None = None,
     min_rate: float = 0.0,
-    recording: tuple[float, float] | None = None,
+    include: Any = None,
+    exclude: Any = None,
+    recording: Any = None,
+    unrecorded: str = "refuse",
+    sampling_rate: float | None = None,
     session_id: str = "session",
     subject: str | None = None,
 ) -> Session:
     """Make a session from spike times, as sorters give them, and the events that trials align to.
 
-    A spike on the edge of a bin belongs to the bin that starts there.
+    A spike on the edge of a bin belongs to the bin that starts there, to a nanosecond.
 
     Parameters
     ----------
     times : array-like of float (spikes,), or mapping or list of one such array a cluster
-        Seconds from the start of the recording, ascending. A mapping has clusters as keys, such as
-        a pynapple ``TsGroup``; those of a list are 0, 1, ...
+        Seconds from the start of the recording. A mapping has clusters as keys, such as a pynapple
+        ``TsGroup``; those of a list, or of a cell array of MATLAB, are 0, 1, ... Times that are out
+        of order by less than 0.1 s are sorted; those that start again are refused, or cost their
+        cluster where they are given by cluster.
     clusters : array-like (spikes,), optional
         Cluster of each spike, a number or text; only where `times` is one array.
     regions : mapping, Series or array-like of str, optional
         Brain region by cluster. An array has one entry for each cluster in ascending order or, like
         tables of sorters, an entry for each number from 0 up.
-    events : array-like of float (trials,)
-        Seconds; time 0 of each trial, such as stimulus onsets.
-    window : (float, float), default=(-0.5, 1.5)
-        Start and stop of a trial, in seconds from its event.
+    events : array-like of float (trials,), optional
+        Seconds; time 0 of each trial, such as stimulus onsets. None for a recording without trials,
+        which is then cut into windows.
+    window : (float, float) or float, default=(-0.5, 1.5)
+        Start and stop of a trial, in seconds from its event. Without events one number: the length of
+        windows, in seconds.
+    step : float, optional
+        Seconds from the start of a window to that of the next; a window's length by default.
     bin_width : float, default=0.02
         Seconds; the window is a whole number of bins.
+    ends : array-like of float (trials,), optional
+        Seconds at which each trial ended, on the clock of the events; later bins count as not observed.
     neurons : DataFrame, optional
         One row a cluster, indexed by cluster: depth, quality, ... Clusters without a row are left
         out, so that a table cut to good units keeps these alone.
@@ -65,13 +95,22 @@ def from_spike_times(
         One row an event: choice, contrast, ...
     signals : mapping of str to (times, values), optional
         Signals over the recording: seconds (samples,) and values (samples,) or (samples,
-        variables). They are interpolated linearly at the end of each bin, and NaN where the nearest
+        variables); or a pynapple Tsd, or a Series or DataFrame indexed by seconds. They are interpolated linearly at the end of each bin, and NaN where the nearest
         sample is further than a bin, or than two usual intervals between samples.
     min_rate : float, default=0
         Fewest spikes per second, over the recording, of a neuron that is kept. One without a spike
         never is.
-    recording : (float, float), optional
-        Start and stop of the recording in seconds; first to last spike by default.
+    include, exclude : array-like, optional
+        Clusters to keep, and clusters to leave out.
+    recording : (float, float), or array-like (intervals, 2), optional
+        Start and stop of the recording in seconds, or of each of its parts; a pynapple
+        ``IntervalSet`` too. By default the time support of a pynapple object, else first to last
+        spike.
+    unrecorded : {"refuse", "drop", "mark"}, default="refuse"
+        What becomes of trials that reach into time that was not recorded: an error, they are left
+        out, or these bins count as not observed.
+    sampling_rate : float, optional
+        Samples a second; spike times, and they alone, are then samples.
     session_id : str, default="session"
         Name of the session; models know sessions by it.
     subject : str, optional
@@ -81,13 +120,19 @@ def from_spike_times(
     -------
     Session
         Its `neurons` have the columns ``cluster`` and ``firing_rate`` (Hz); its `trials`
-        ``event_time``; its `report` says what was left out.
+        ``event_time``, or ``start`` and ``block`` where it was cut into windows; its `report` says
+        what was left out.
 
     Raises
     ------
     InvalidInputError
-        If lengths do not match, times are not ascending seconds, a cluster has no region, a trial
-        reaches beyond the recording, or no spike lies in any trial.
+        If lengths do not match, times start again or are no seconds, a cluster has no region, a trial
+        reaches into time that was not recorded, or no spike lies in any trial.
+
+    Warns
+    -----
+    NeuromaskWarning
+        If rates say that times are in another unit, or trials share time.
 
     Examples
     --------
@@ -99,17 +144,38 @@ def from_spike_times(
     >>> from_spike_times(times, clusters, regions, np.arange(5, 95, 3.0)).shape
     (30, 100, 8)
     """
-    edges = bin_edges(window, bin_width)
+    is_cut = events is None and np.ndim(window) == 0
+    edges = bin_edges((0.0, window) if is_cut else window, bin_width)
     check_fraction("min_rate", min_rate, low=0.0, high=1e6)
-    times, clusters = _read_spikes(times, clusters)
-    events = _read_events(events)
-    first, last = _read_recording(recording, times)
-    _check_windows(events, edges, first, last)
+    check_unrecorded(unrecorded)
+    report, support = Report(), time_support(times)
+    times, clusters = read_spikes(times, clusters, sampling_rate=sampling_rate, report=report)
+    recorded = _read_recording(recording, support, times)
+    blocks: np.ndarray | None = None
+    if is_cut:
+        whole = np.array([[recorded[0, 0], recorded[-1, 1]]])
+        stretches = whole if unrecorded == "mark" else recorded
+        events, blocks = window_events(
+            stretches, edges[-1], step, bin_width=bin_width, report=report
+        )
+    else:
+        _refuse_step(step)
+        events = _read_events(events)
+    ends = read_ends(ends, len(events))
+    n_clusters = len(np.unique(clusters))
+    warn_of_units(times, n_clusters, events, edges)
+    table_of_trials = read_table(trials, len(events), "trials", "trial")
+    kept = _choose_trials(events, edges, recorded, ends, "mark" if is_cut else unrecorded, report)
+    events, table_of_trials = events[kept], table_of_trials.iloc[kept].reset_index(drop=True)
+    ends = None if ends is None else ends[kept]
+    if not is_cut:
+        warn_of_overlap(events, edges)
     found = pd.Series(clusters).value_counts(sort=False).sort_index()
-    table = _neurons_table(found, regions, neurons, last - first)
-    report = Report()
+    seconds = float(np.diff(recorded, axis=1).sum())
+    table = _neurons_table(found, regions, neurons, seconds)
     n_known = int(found.index.isin(table.index).sum())
     report.dropped("neurons", NOT_LISTED, len(found) - n_known, n_known)
+    table = choose_ids(table, include, exclude, report)
     table = _choose_neurons(table, min_rate, report)
     counts = bin_spikes(times, clusters, table.index.to_numpy(), events, edges)
     if not counts.any():
@@ -118,11 +184,15 @@ def from_spike_times(
             f"{events.min() + edges[0]:g} to {events.max() + edges[-1]:g} s; spikes cover "
             f"{times[0]:g} to {times[-1]:g} s. Give both in seconds of the same clock."
         )
-    table_of_trials = read_table(trials, len(events), "trials", "trial")
-    table_of_trials["event_time"] = events
+    there = recorded_bins(events, edges, recorded, ends)
+    if blocks is None:
+        table_of_trials["event_time"] = events
+    else:
+        table_of_trials["start"], table_of_trials["block"] = events, blocks[kept]
     at = events[:, None] + edges[1:]
     sampled = {
-        name: _read_signal(name, signal, at, bin_width) for name, signal in (signals or {}).items()
+        name: _read_signal(name, signal, at, bin_width, report)
+        for name, signal in (signals or {}).items()
     }
     for name, values in sampled.items():
         gaps = ~np.isfinite(values).reshape(len(values), -1).all(1)
@@ -139,93 +209,29 @@ def from_spike_times(
         signals=sampled,
         bin_width=bin_width,
         t_start=float(edges[0]),
+        observed=None if there is None else there[:, :, None],
         session_id=session_id,
         subject=subject,
         report=report.table(),
     )
 
 
-def _read_spikes(times: Any, clusters: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Give spike times, ascending, and the cluster of each."""
-    trains = _trains(times)
-    if trains is not None:
-        if clusters is not None:
-            raise InvalidInputError(
-                f"times holds one array for each of {len(trains)} clusters; expected "
-                "clusters=None beside it. Give clusters only with one array of all spikes."
-            )
-        for name, train in trains.items():
-            _check_times(train, f"times of cluster {name!r}")
-        clusters = np.repeat(np.array(list(trains)), [len(t) for t in trains.values()])
-        times = np.concatenate([np.zeros(0), *trains.values()])
-        order = np.argsort(times, kind="stable")
-        times, clusters = times[order], clusters[order]
-    elif clusters is None:
+def _refuse_step(step: Any) -> None:
+    if step is not None:
         raise InvalidInputError(
-            "clusters is missing; expected the cluster of each spike, or times as a mapping "
-            "from cluster to its spike times."
-        )
-    else:
-        times, clusters = np.asarray(times), np.asarray(clusters)
-        if times.shape != clusters.shape or times.ndim != 1:
-            raise InvalidInputError(
-                f"times has shape {times.shape}, clusters {clusters.shape}; expected one time and "
-                "one cluster a spike."
-            )
-        if clusters.dtype.kind not in "iuUOT":
-            raise InvalidInputError(
-                f"clusters holds {clusters.dtype} values; expected whole numbers or text. "
-                "Use clusters.astype(int)."
-            )
-        _check_times(times, "times")
-    if not len(times):
-        raise InvalidInputError("there is no spike; expected one or more. Check the file.")
-    return times, clusters
-
-
-def _trains(times: Any) -> dict[Any, np.ndarray] | None:
-    """Give each cluster's times where they are given by cluster; None where they are not."""
-    if isinstance(times, Mapping):
-        # A pynapple Ts keeps its times in `t`.
-        return {key: np.asarray(getattr(times[key], "t", times[key])) for key in times.keys()}  # noqa: SIM118
-    by_cluster = isinstance(times, Sequence) and any(np.ndim(train) == 1 for train in times)
-    return {i: np.asarray(train) for i, train in enumerate(times)} if by_cluster else None
-
-
-def _check_times(times: np.ndarray, name: str) -> None:
-    if times.ndim != 1 or (len(times) and times.dtype.kind != "f"):
-        given = f"{times.dtype} values of shape {times.shape}"
-        raise InvalidInputError(
-            f"{name} holds {given}; expected one time a spike, in seconds as floats. "
-            "Divide samples by the sampling rate, as in samples / 30_000."
-        )
-    if not len(times):
-        return
-    # One comparison serves two ends, for NaN is not in order either.
-    if not (times[1:] >= times[:-1]).all() or not np.isfinite(times[[0, -1]]).all():
-        if not np.isfinite(times).all():
-            raise InvalidInputError(
-                f"{name} holds {int((~np.isfinite(times)).sum())} NaN or infinite values; "
-                "expected seconds. Leave these spikes out."
-            )
-        raise InvalidInputError(
-            f"{name} is not ascending, first at spike {int(np.argmax(np.diff(times) < 0)) + 1}. "
-            "Sort times and clusters together: order = np.argsort(times, kind='stable')."
-        )
-    if times[0] < 0:
-        raise InvalidInputError(
-            f"{name} starts at {times[0]:g} s; expected seconds from the start of the "
-            "recording, 0 or more. Shift spikes, events and signals together."
+            f"step={step!r} beside events; expected it only for a recording without trials, where it is "
+            "the time from a window to the next: events=None, window=1.0."
         )
 
 
 def _read_events(events: Any) -> np.ndarray:
     if events is None:
         raise InvalidInputError(
-            "events is missing; expected the time of each trial's event in seconds."
+            "events is missing; expected the time of each trial's event in seconds, or, for a recording "
+            "without trials, the length of windows that tile it, such as window=1.0."
         )
     try:
-        events = np.asarray(events, dtype=float)
+        events = times_of(events).astype(float)
     except (TypeError, ValueError):
         events = np.zeros((0, 0))
     if events.ndim != 1 or not len(events):
@@ -241,28 +247,38 @@ def _read_events(events: Any) -> np.ndarray:
     return events
 
 
-def _read_recording(recording: Any, times: np.ndarray) -> tuple[float, float]:
-    if recording is None:
-        return float(times[0]), float(times[-1])
-    try:
-        first, last = (float(edge) for edge in recording)
-    except (TypeError, ValueError):
-        first = last = np.nan
-    if not first < last:
-        raise InvalidInputError(f"recording={recording!r}; expected (start, stop) in seconds.")
-    return first, last
-
-
-def _check_windows(events: np.ndarray, edges: np.ndarray, first: float, last: float) -> None:
-    outside = np.flatnonzero((events + edges[0] < first) | (events + edges[-1] > last))
-    if len(outside):
-        event = events[outside[0]]
+def _read_recording(recording: Any, support: Any, times: np.ndarray) -> np.ndarray:
+    """Give the intervals that were recorded: as told, or as pynapple knows, or first to last spike."""
+    if recording is None and support is None:
+        return np.array([[times[0], max(times[-1], times[0] + ROUNDING)]])
+    name = "recording" if recording is not None else "the time_support of times"
+    recorded = read_intervals(name, support if recording is None else recording)
+    if not len(recorded):
+        raise InvalidInputError(f"{name} holds no time; expected (start, stop) in seconds.")
+    share = within(recorded, times, times).mean()
+    if share < 0.5:
         raise InvalidInputError(
-            f"{len(outside)} of {len(events)} trials reach beyond the recording, {first:g} "
-            f"to {last:g} s; the first is event {outside[0]}, whose trial covers "
-            f"{event + edges[0]:g} to {event + edges[-1]:g} s. Leave these events out, or give "
-            "recording=(start, stop) if it was longer than its spikes."
+            f"{name} covers {recorded[0, 0]:g} to {recorded[-1, 1]:g} s, in which {100 * share:.0f} % of "
+            f"the spikes lie; these cover {times[0]:g} to {times[-1]:g} s. Expected seconds of the same "
+            "clock."
         )
+    return recorded
+
+
+def _choose_trials(
+    events: np.ndarray,
+    edges: np.ndarray,
+    recorded: np.ndarray,
+    ends: np.ndarray | None,
+    unrecorded: str,
+    report: Report,
+) -> np.ndarray:
+    """Return the trials to keep, and report or refuse the others."""
+    rules = trials_within(events, edges, recorded, "event", unrecorded=unrecorded, ends=ends)
+    if unrecorded == "refuse":
+        refuse_unrecorded(rules, events, edges, recorded)
+    rows = pd.DataFrame({"trial": np.arange(len(events))})
+    return filter_trials(rows, rules, report)["trial"].to_numpy()
 
 
 def _neurons_table(
@@ -277,6 +293,7 @@ def _neurons_table(
             "cluster. Use neurons.set_index(...) with the column of clusters."
         )
     else:
+        regions = _by_row(regions, neurons)
         table = neurons.sort_index()
         if not table.index.isin(found.index).any():
             raise InvalidInputError(
@@ -285,11 +302,21 @@ def _neurons_table(
             )
     table["firing_rate"] = found.reindex(table.index, fill_value=0) / max(seconds, 1e-12)
     if regions is not None:
-        table["region"] = _regions_of(table.index, regions)
+        table["region"] = _regions_of(table.index, regions, int(found.sum()))
     return table
 
 
-def _regions_of(ids: pd.Index, regions: Any) -> np.ndarray:
+def _by_row(regions: Any, neurons: pd.DataFrame) -> Any:
+    """Give each row of `neurons` its region of an array that is as long, whatever the rows' order."""
+    if regions is None or isinstance(regions, (Mapping, pd.Series)):
+        return regions
+    names = plain(np.asarray(regions, dtype=object))
+    if names.shape != (len(neurons),):
+        return regions
+    return dict(zip(neurons.index, names, strict=True))
+
+
+def _regions_of(ids: pd.Index, regions: Any, n_spikes: int) -> np.ndarray:
     if isinstance(regions, (Mapping, pd.Series)):
         lacking = [i for i in ids if i not in regions]
         if lacking:
@@ -298,10 +325,11 @@ def _regions_of(ids: pd.Index, regions: Any) -> np.ndarray:
                 f"{_some(lacking)}. Give theirs, or leave the clusters out of neurons."
             )
         return np.array([regions[i] for i in ids], dtype=object)
-    names = np.asarray(regions, dtype=object)
+    names = plain(np.asarray(regions, dtype=object))
     if names.ndim == 1 and len(names) == len(ids):
         return names
     numbered = ids.dtype.kind in "iu" and ids.min() >= 0 and ids.max() < names.size
+    numbered &= names.size != n_spikes  # a region a spike, which regions by number would misread
     if names.ndim == 1 and numbered:
         return names[ids]
     raise InvalidInputError(
@@ -326,9 +354,12 @@ def _choose_neurons(table: pd.DataFrame, min_rate: float, report: Report) -> pd.
     return table
 
 
-def _read_signal(name: str, signal: Any, at: np.ndarray, bin_width: float) -> np.ndarray:
+def _read_signal(
+    name: str, signal: Any, at: np.ndarray, bin_width: float, report: Report
+) -> np.ndarray:
+    read = values_of(signal)
     try:
-        times, values = (np.asarray(part, dtype=float) for part in signal)
+        times, values = (np.asarray(part, dtype=float) for part in read or ())
     except (TypeError, ValueError):
         raise InvalidInputError(
             f"signal {name!r} is no pair of times and values; expected two arrays of numbers."
@@ -338,15 +369,21 @@ def _read_signal(name: str, signal: Any, at: np.ndarray, bin_width: float) -> np
             f"signal {name!r} has times of shape {times.shape} and values of shape "
             f"{values.shape}; expected (samples,) and (samples,) or (samples, variables)."
         )
-    if (
-        not (times[1:] >= times[:-1]).all()
-        or not np.isfinite(times[[0, -1]] if len(times) else 0).all()
-    ):
+    ordered = in_order(times)
+    if isinstance(ordered, str):
         raise InvalidInputError(
-            f"the times of signal {name!r} are not ascending numbers; expected seconds. Sort "
-            "times and values together."
+            f"signal {name!r} cannot be put in order: {ordered}. Make one session of each recording, or "
+            "add to each part the time at which it began."
         )
-    return sample_signal(times, values, at, bin_width)
+    index, faults = ordered
+    for fault, n in faults.items():
+        if fault == SORTED:
+            report.noted(f"signal {name}", fault, n)
+        else:
+            report.dropped(f"signal {name}", fault, n, len(times) - n)
+    if len(times) and not len(index):
+        raise InvalidInputError(f"no sample of signal {name!r} has a time; expected seconds.")
+    return sample_signal(times[index], values[index], at, bin_width)
 
 
 def _some(ids: Any) -> str:

@@ -8,13 +8,11 @@ import numpy as np
 
 from ...errors import InvalidInputError
 from ..report import Report
+from ..trains import JITTER, falls_back
 from .contents import contents, is_kind, named
 from .tables import lists_of
 
 __all__ = ["find_units", "read_trains"]
-
-# A spike this much earlier than one before it comes of a clock that restarted, not of jitter.
-JITTER = 0.1  # seconds
 
 
 def find_units(file: Any, name: str | None, path: Any) -> Any:
@@ -97,7 +95,7 @@ def read_trains(units: Any, ids: np.ndarray, path: Any, report: Report) -> dict[
                 "from_spike_times."
             )
         trains, n_all = trains | flawed, n_left
-    back = {unit: _falls_back(train) for unit, train in trains.items()}
+    back = {unit: falls_back(train) for unit, train in trains.items()}
     restarted = [unit for unit in trains if back[unit] > JITTER]
     jittered = [unit for unit in trains if 0 < back[unit] <= JITTER]
     n_left = len(trains) - len(restarted)
@@ -118,13 +116,6 @@ def read_trains(units: Any, ids: np.ndarray, path: Any, report: Report) -> dict[
         for unit, train in trains.items()
         if unit not in set(restarted)
     }
-
-
-def _falls_back(train: np.ndarray) -> float:
-    """Give the most by which a time lies before an earlier one; 0 where times are in order."""
-    if len(train) < 2 or (train[1:] >= train[:-1]).all():
-        return 0.0
-    return float((np.maximum.accumulate(train) - train).max())
 
 
 def _some(ids: list[Any]) -> str:

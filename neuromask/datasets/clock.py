@@ -1,0 +1,60 @@
+"""Whether times can be of the clock, and in the unit, that they are taken to be."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..errors import warn
+
+__all__ = ["warn_of_units"]
+
+# Spikes a second of the average neuron, which no recording of sorted units comes near.
+FEWEST, MOST = 0.05, 1000.0
+# Trials are at most a few times further apart than they are long, and most of a recording has trials.
+LONGER, FURTHER = 30.0, 200.0
+
+
+def warn_of_units(times: np.ndarray, n_neurons: int, events: np.ndarray, edges: np.ndarray) -> None:
+    """Warn of times that are of another unit than seconds, by rates that cannot be.
+
+    Neither sign is enough by itself: a recording may go on long after its trials, and neurons may be
+    silent. Together they are a file in milliseconds or samples.
+
+    Parameters
+    ----------
+    times : array (spikes,)
+        Ascending, taken for seconds.
+    n_neurons : int
+        Neurons that they are of.
+    events : array (trials,)
+        Taken for seconds.
+    edges : array (bins + 1,)
+        Seconds from the event.
+    """
+    span = float(times[-1] - times[0])
+    rate = len(times) / max(n_neurons, 1) / max(span, 1e-12)
+    trials = float(events.max() + edges[-1] - min(times[0], events.min() + edges[0]))
+    told = f"neurons fire {rate:.2g} spikes/s on average over {span:,.0f} s"
+    if rate < FEWEST and span > LONGER * trials:
+        warn(
+            f"{told}, but trials cover {trials:,.0f} s: spike times are {span / trials:,.0f} times longer. "
+            f"They seem to be in {_unit(span / trials)}, and are read as seconds. Divide them, or give "
+            "samples with sampling_rate=."
+        )
+    elif rate < FEWEST and np.median(np.diff(np.sort(events)) if len(events) > 1 else 0) > (
+        FURTHER * (edges[-1] - edges[0])
+    ):
+        warn(
+            f"{told}, and trials of {edges[-1] - edges[0]:g} s are {np.median(np.diff(np.sort(events))):,.0f} s "
+            "apart. Spike times and events seem to be in milliseconds or samples, and are read as "
+            "seconds. Divide both by 1000, or by the sampling rate."
+        )
+    elif rate > MOST and len(times) > 100:
+        warn(
+            f"{told}, which no neuron does. Spike times seem to be in a longer unit than seconds, such as "
+            "minutes, or all to be of a wrong cluster. Give seconds, and the cluster of each spike."
+        )
+
+
+def _unit(factor: float) -> str:
+    return "samples" if factor > 8000 else "milliseconds"

@@ -1,0 +1,364 @@
+"""Spike times as laboratories have them: other forms, other clocks, gaps, and a flaw here and there."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import neuromask as nm
+from neuromask.datasets.binning import bin_edges, bin_spikes
+from neuromask.errors import InvalidInputError, NeuromaskWarning
+
+RATE, SECONDS, N = 8.0, 200.0, 6
+EVENTS = np.arange(5, 190, 3.0)
+
+
+def trains(seed=0):
+    chance = np.random.default_rng(seed)
+    return [np.sort(chance.uniform(0, SECONDS, int(RATE * SECONDS))) for _ in range(N)]
+
+
+TRAINS = trains()
+CLUSTERS = np.repeat(np.arange(N), [len(t) for t in TRAINS])
+ORDER = np.argsort(np.concatenate(TRAINS), kind="stable")
+TIMES, CLUSTERS = np.concatenate(TRAINS)[ORDER], CLUSTERS[ORDER]
+RIGHT = nm.from_spike_times(TIMES, CLUSTERS, None, EVENTS).counts
+
+
+class Ts:
+    """What pynapple's Ts has."""
+
+    def __init__(self, t):
+        self.t = self.index = np.asarray(t)
+        self.shape = self.t.shape
+
+    def __len__(self):
+        return len(self.t)
+
+
+class Tsd(Ts):
+    """What pynapple's Tsd and TsdFrame have."""
+
+    def __init__(self, t, d):
+        super().__init__(t)
+        self.d = self.values = np.asarray(d)
+
+
+class SpikeTrain:
+    """What neo's SpikeTrain in milliseconds has."""
+
+    def __init__(self, seconds):
+        self.magnitude = np.asarray(seconds) * 1000
+
+    def rescale(self, unit):
+        assert unit == "s"
+        return type(self)._in(self.magnitude / 1000)
+
+    @classmethod
+    def _in(cls, values):
+        new = cls.__new__(cls)
+        new.magnitude = values
+        return new
+
+    def __array__(self, dtype=None, copy=None):
+        return self.magnitude
+
+
+def cells(shape, column):
+    array = np.empty(shape, object)
+    for i, train in enumerate(TRAINS):
+        array.ravel()[i] = train[:, None] if column else train
+    return array
+
+
+def nested():
+    outer = np.empty((1, 1), object)
+    outer[0, 0] = cells((N, 1), column=True)
+    return outer
+
+
+@pytest.mark.parametrize(
+    ("times", "clusters"),
+    [
+        (TIMES[:, None], CLUSTERS[:, None]),
+        (TIMES[None], CLUSTERS),
+        (TIMES, CLUSTERS.astype(float)),
+        (pd.Series(TIMES), pd.Series(CLUSTERS)),
+        (pd.to_timedelta(TIMES, unit="s"), CLUSTERS),
+        (cells((N,), column=False), None),
+        (cells((N, 1), column=True), None),
+        (cells((1, N), column=True), None),
+        (nested(), None),
+        ([t[:, None] for t in TRAINS], None),
+        (tuple(TRAINS), None),
+        ([Ts(t) for t in TRAINS], None),
+        ({i: Ts(t) for i, t in enumerate(TRAINS)}, None),
+        ([SpikeTrain(t) for t in TRAINS], None),
+        (np.concatenate(TRAINS), np.repeat(np.arange(N), [len(t) for t in TRAINS])),
+    ],
+)
+def test_every_form_of_spike_times_gives_the_same_counts(times, clusters):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        session = nm.from_spike_times(times, clusters, None, EVENTS)
+    np.testing.assert_allclose(
+        session.counts, RIGHT, atol=0 if "pandas" not in str(type(times)) else 1
+    )
+
+
+@pytest.mark.parametrize(
+    "events", [EVENTS[:, None], EVENTS[None], Ts(EVENTS), pd.Series(EVENTS), EVENTS.tolist()]
+)
+def test_every_form_of_events_gives_the_same_counts(events):
+    np.testing.assert_array_equal(nm.from_spike_times(TIMES, CLUSTERS, None, events).counts, RIGHT)
+
+
+GRID = np.arange(0, SECONDS, 0.01)
+
+
+@pytest.mark.parametrize(
+    "signal",
+    [
+        (GRID, np.sin(GRID)),
+        (GRID[:, None], np.sin(GRID)[:, None]),
+        Tsd(GRID, np.sin(GRID)),
+        pd.Series(np.sin(GRID), index=GRID),
+        (Ts(GRID), np.sin(GRID)),
+    ],
+)
+def test_every_form_of_a_signal_gives_the_same_values(signal):
+    session = nm.from_spike_times(TIMES, CLUSTERS, None, EVENTS, signals={"x": signal})
+    at = EVENTS[:, None] + np.linspace(-0.48, 1.5, 100)
+    np.testing.assert_allclose(session.signals["x"], np.sin(at), atol=1e-4)
+
+
+def test_signals_of_several_variables_are_read_of_frames():
+    values = np.stack([np.sin(GRID), np.cos(GRID)], 1)
+    for signal in (Tsd(GRID, values), pd.DataFrame(values, index=GRID)):
+        session = nm.from_spike_times(TIMES, CLUSTERS, None, EVENTS, signals={"x": signal})
+        assert session.signals["x"].shape == (len(EVENTS), 100, 2)
+
+
+def test_pynapple_itself():
+    nap = pytest.importorskip("pynapple", reason="pynapple is not installed")
+    group = nap.TsGroup({i: nap.Ts(t) for i, t in enumerate(TRAINS)})
+    signal = nap.Tsd(GRID, np.sin(GRID))
+    session = nm.from_spike_times(
+        group, None, None, nap.Ts(EVENTS), signals={"x": signal}, recording=nap.IntervalSet(0, 200)
+    )
+    np.testing.assert_array_equal(session.counts, RIGHT)
+
+
+def test_samples_are_read_with_their_sampling_rate():
+    samples = np.round(TIMES * 30_000).astype(np.int64)
+    session = nm.from_spike_times(samples, CLUSTERS, None, EVENTS, sampling_rate=30_000)
+    direct = nm.from_spike_times(samples / 30_000, CLUSTERS, None, EVENTS)
+    np.testing.assert_array_equal(session.counts, direct.counts)
+
+
+@given(
+    st.lists(st.integers(0, 2_000), min_size=1, max_size=40),
+    st.integers(0, 10**8),
+    st.sampled_from([(1000, 20), (1000, 10), (30_000, 600), (30_000, 30)]),
+)
+def test_spikes_of_a_digital_clock_are_in_the_bin_of_whole_numbers(ticks, start, clock):
+    """In a clock of ticks everything is a whole number, and so is the right answer."""
+    a_second, a_bin = clock
+    start = start // (a_bin) * a_bin
+    ticks = np.sort(np.array(ticks))
+    edges = bin_edges((0.0, 10 * a_bin / a_second), a_bin / a_second)
+    counts = bin_spikes(
+        (start + ticks) / a_second,
+        np.zeros(len(ticks), int),
+        np.array([0]),
+        np.array([start / a_second]),
+        edges,
+    )
+    expected = np.bincount(ticks // a_bin, minlength=10)[:10]
+    np.testing.assert_array_equal(counts[0, :, 0], expected)
+
+
+def reported(session, item):
+    return {r.reason: (r.dropped, r.kept) for r in session.report.itertuples() if r.item == item}
+
+
+def test_spikes_that_jitter_are_sorted_with_their_clusters_and_reported():
+    order = np.arange(len(TIMES))
+    order[100:102] = [101, 100]
+    session = nm.from_spike_times(TIMES[order], CLUSTERS[order], None, EVENTS)
+    np.testing.assert_array_equal(session.counts, RIGHT)
+    assert reported(session, "spikes") == {"samples out of order, sorted": (0, 1)}
+
+
+def test_a_few_spikes_without_a_time_or_before_0_are_left_out_and_reported():
+    times = np.r_[-0.004, TIMES, np.nan]
+    session = nm.from_spike_times(times, np.r_[0, CLUSTERS, 1], None, EVENTS)
+    np.testing.assert_array_equal(session.counts, RIGHT)
+    n = len(TIMES)
+    assert reported(session, "spikes") == {
+        "NaN or infinite values": (1, n + 1),
+        "times before 0": (1, n),
+    }
+
+
+@pytest.mark.parametrize("second", [4000, 30])
+def test_a_clock_that_starts_again_is_never_sorted_over(second):
+    chance = np.random.default_rng(0)
+    times = np.concatenate([np.sort(chance.uniform(0, 100, k)) for k in (4000, second)])
+    clusters = chance.integers(0, 8, len(times))
+    with pytest.raises(InvalidInputError, match=r"go back from 9\d.* at spike 4000.*starts anew"):
+        nm.from_spike_times(times, clusters, None, np.arange(5, 90, 3.0))
+
+
+def test_a_cluster_whose_times_start_again_costs_itself_alone():
+    bad = [*TRAINS[:3], np.r_[TRAINS[3], TRAINS[3][:50]], *TRAINS[4:]]
+    session = nm.from_spike_times(bad, None, None, EVENTS)
+    np.testing.assert_array_equal(session.counts, np.delete(RIGHT, 3, axis=2))
+    assert reported(session, "neurons") == {"times that start again: 3": (1, N - 1)}
+
+
+@pytest.mark.parametrize(
+    ("times", "events", "message"),
+    [
+        (TIMES * 1000, EVENTS[8:], "1,\\d+ times longer. They seem to be in milliseconds"),
+        ((TIMES - TIMES[0]) * 30_000 + 30, EVENTS[8:], "seem to be in samples"),
+        (TIMES * 1000, EVENTS * 1000, "Spike times and events seem to be in milliseconds"),
+        (TIMES / 3600, np.array([0.0, 0.03]), "longer unit than seconds"),
+    ],
+)
+def test_times_that_cannot_be_seconds_are_warned_of(times, events, message):
+    window = (0.0, 0.02) if times[-1] < 1 else (-0.5, 1.5)
+    with pytest.warns(NeuromaskWarning, match=message):
+        nm.from_spike_times(
+            times, CLUSTERS, None, events, window=window, recording=(0, times[-1] + 2)
+        )
+
+
+@pytest.mark.parametrize(
+    ("times", "events"),
+    [
+        (np.r_[TIMES, 7200 + TIMES], EVENTS[:5]),  # a few trials early in a long recording
+        (TIMES[::100], EVENTS),  # quiet neurons
+        (TIMES, [20.0, 180.0]),  # few trials far apart
+    ],
+)
+def test_seconds_are_not_warned_of(times, events):
+    clusters = np.resize(CLUSTERS, len(times))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        nm.from_spike_times(times, clusters, None, events)
+
+
+GAP = (80.0, 120.0)
+RECORDED = [(0.0, GAP[0]), (GAP[1], SECONDS)]
+TOUCH = (GAP[0] < EVENTS + 1.5) & (GAP[1] > EVENTS - 0.5)
+
+
+def with_gap(**options):
+    keep = (GAP[0] > TIMES) | (GAP[1] < TIMES)
+    return nm.from_spike_times(TIMES[keep], CLUSTERS[keep], None, EVENTS, **options)
+
+
+def test_trials_in_a_gap_are_refused_dropped_or_marked():
+    with pytest.raises(
+        InvalidInputError, match=f"{TOUCH.sum()} of {len(EVENTS)} trials reach into"
+    ):
+        with_gap(recording=RECORDED)
+    dropped = with_gap(recording=RECORDED, unrecorded="drop")
+    np.testing.assert_array_equal(dropped.trials["event_time"], EVENTS[~TOUCH])
+    assert reported(dropped, "trials")["in time that was not recorded"][0] == TOUCH.sum()
+    assert dropped.observed is None
+    marked = with_gap(recording=RECORDED, unrecorded="mark")
+    partly = [(a, b) for a, b in zip(EVENTS, TOUCH, strict=True) if b]
+    assert len(marked) > len(dropped)
+    assert len(marked) < len(dropped) + len(partly)
+    at = marked.trials["event_time"].to_numpy()[:, None] + np.linspace(-0.5, 1.5, 101)
+    there = (at[:, 1:] <= GAP[0] + 1e-9) | (at[:, :-1] >= GAP[1] - 1e-9)
+    np.testing.assert_array_equal(marked.observed, np.repeat(there[:, :, None], N, axis=2))
+
+
+def test_the_time_support_of_a_group_says_what_was_recorded():
+    class Group(dict):
+        time_support = pd.DataFrame(RECORDED, columns=["start", "end"])
+
+    with pytest.raises(InvalidInputError, match="reach into time that was not recorded"):
+        nm.from_spike_times(Group(enumerate(TRAINS)), None, None, EVENTS)
+
+
+def test_rates_are_of_the_time_that_was_recorded():
+    session = with_gap(recording=RECORDED, unrecorded="drop")
+    kept = [((t < GAP[0]) | (t > GAP[1])).sum() / 160 for t in TRAINS]
+    np.testing.assert_allclose(session.neurons["firing_rate"], kept)
+
+
+def test_bins_after_a_trials_end_are_not_observed():
+    ends = EVENTS + np.linspace(0.2, 1.5, len(EVENTS))
+    session = nm.from_spike_times(TIMES, CLUSTERS, None, EVENTS, ends=ends)
+    stops = np.linspace(-0.48, 1.5, 100)
+    expected = EVENTS[:, None] + stops <= ends[:, None] + 1e-9
+    np.testing.assert_array_equal(session.observed[:, :, 0], expected)
+    np.testing.assert_array_equal(session.counts, RIGHT * expected[:, :, None])
+
+
+def test_clusters_are_chosen_by_name():
+    kept = nm.from_spike_times(TIMES, CLUSTERS, None, EVENTS, include=[4, 1])
+    assert kept.neurons["cluster"].tolist() == [1, 4]
+    left = nm.from_spike_times(TIMES, CLUSTERS, None, EVENTS, exclude=2)
+    assert left.neurons["cluster"].tolist() == [0, 1, 3, 4, 5]
+    assert reported(left, "neurons") == {"in exclude": (1, 5)}
+
+
+def test_an_array_of_regions_follows_the_rows_of_the_table_beside_it():
+    table = pd.DataFrame({"depth": [5.0, 1.0, 3.0, 2.0, 4.0, 0.0]}, index=range(N))
+    table["name"] = [f"area{i}" for i in range(N)]
+    table = table.sort_values("depth")
+    session = nm.from_spike_times(
+        TIMES, CLUSTERS, table["name"].to_numpy(), EVENTS, neurons=table[["depth"]]
+    )
+    assert session.regions.tolist() == [f"area{i}" for i in session.neurons["cluster"]]
+
+
+def test_a_signal_out_of_order_is_sorted_and_reported():
+    order = np.r_[0:4000, 4500:5000, 4000:4500, 5000 : len(GRID)]
+    signals = {"x": (GRID[order], np.sin(GRID)[order])}
+    session = nm.from_spike_times(TIMES, CLUSTERS, None, EVENTS, signals=signals)
+    sorted_ = nm.from_spike_times(
+        TIMES, CLUSTERS, None, EVENTS, signals={"x": (GRID, np.sin(GRID))}
+    )
+    np.testing.assert_array_equal(session.signals["x"], sorted_.signals["x"])
+    assert reported(session, "signal x") == {"samples out of order, sorted": (0, 500)}
+
+
+def test_events_that_repeat_or_overlap_are_warned_of():
+    with pytest.warns(NeuromaskWarning, match="1 of 4 events are there more than once"):
+        nm.from_spike_times(TIMES, CLUSTERS, None, [10.0, 20.0, 30.0, 20.0])
+    with pytest.warns(NeuromaskWarning, match="share spikes"):
+        nm.from_spike_times(TIMES, CLUSTERS, None, [10.0, 11.0, 30.0])
+
+
+def test_a_recording_without_trials_is_cut_into_windows():
+    session = nm.from_spike_times(
+        TIMES, CLUSTERS, None, window=1.0, recording=RECORDED, signals={"x": (GRID, np.sin(GRID))}
+    )
+    assert session.shape == (160, 50, N)
+    np.testing.assert_array_equal(session.trials["start"], np.r_[0:80, 120:200])
+    assert session.t_start == 0.0
+    assert session.observed is None
+    assert session.signals["x"].shape == (160, 50)
+    assert (np.diff(session.trials["block"]) >= 0).all()
+    half = nm.from_spike_times(TIMES, CLUSTERS, None, window=1.0, step=0.5, recording=(0, 200))
+    assert len(half) > 320
+    marked = nm.from_spike_times(
+        TIMES, CLUSTERS, None, window=3.0, recording=RECORDED, unrecorded="mark"
+    )
+    there = marked.observed.all(2)
+    assert there.mean() < 1
+    assert there.any(1).all()
+
+
+def test_without_events_or_windows_the_error_names_both():
+    with pytest.raises(InvalidInputError, match="events is missing.*window=1.0"):
+        nm.from_spike_times(TIMES, CLUSTERS)
