@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterable, Sequence
 from numbers import Real
@@ -10,17 +11,19 @@ from typing import Any, Literal
 
 import numpy as np
 
-from .errors import InvalidInputError, suggest, warn
+from .errors import InvalidInputError, run_by_a_person, suggest, warn
 
 __all__ = [
     "as_array",
     "as_names",
+    "axis_of_length",
     "check_choice",
     "check_fraction",
     "check_path",
     "check_positive_int",
     "check_regions",
     "is_missing",
+    "other_order",
     "read_spikes",
     "resolve_regions",
     "where_observed",
@@ -184,7 +187,58 @@ def _refuse(bad: np.ndarray, counts: np.ndarray, what: str) -> None:
         )
 
 
-def check_regions(regions: Any, n_neurons: int) -> np.ndarray:
+def axis_of_length(length: int, shape: Sequence[int]) -> str:
+    """Say which axis of counts has the length that neurons should have, and how to put it last.
+
+    Parameters
+    ----------
+    length : int
+        How many neurons are known of.
+    shape : sequence of int
+        That of the counts, meant to be (trials, time, neurons).
+
+    Returns
+    -------
+    str
+        A sentence with a space before it, or nothing where no other axis is as long.
+
+    Examples
+    --------
+    >>> axis_of_length(10, (10, 40, 50))
+    ' X has that length on axis 0 of 3: X.transpose(1, 2, 0) puts (neurons, trials, time) into the order (trials, time, neurons), and X.transpose(2, 1, 0) does (neurons, time, trials).'
+    """
+    orders = {
+        0: ("(1, 2, 0)", "(neurons, trials, time)", "(2, 1, 0)", "(neurons, time, trials)"),
+        1: ("(0, 2, 1)", "(trials, neurons, time)", "(2, 0, 1)", "(time, neurons, trials)"),
+    }
+    for axis, (likely, had, other, else_had) in orders.items():
+        if length == shape[axis] != shape[2]:
+            return (
+                f" X has that length on axis {axis} of 3: X.transpose{likely} puts {had} into the "
+                f"order (trials, time, neurons), and X.transpose{other} does {else_had}."
+            )
+    return ""
+
+
+def other_order(name: str, given: tuple[int, ...], expected: tuple[int, ...]) -> str:
+    """Say which transpose gives an array the expected shape, where just one order of its axes does.
+
+    Examples
+    --------
+    >>> other_order("rates", (12, 40, 20), (40, 20, 12))
+    ' Its axes are in another order: rates.transpose(1, 2, 0) has that shape.'
+    """
+    orders = [
+        order
+        for order in itertools.permutations(range(len(given)))
+        if tuple(given[axis] for axis in order) == expected
+    ]
+    if len(given) > 3 or len(orders) != 1:
+        return ""
+    return f" Its axes are in another order: {name}.transpose{orders[0]} has that shape."
+
+
+def check_regions(regions: Any, n_neurons: int, shape: Sequence[int] | None = None) -> np.ndarray:
     """Return one text label per neuron, or raise a clear error.
 
     Parameters
@@ -193,6 +247,8 @@ def check_regions(regions: Any, n_neurons: int) -> np.ndarray:
         Labels; ``(1, neurons)`` is taken too, as scikit-learn does not slice it.
     n_neurons : int
         Expected number of labels.
+    shape : sequence of int, optional
+        That of the counts, to say which of their axes the labels may be for.
 
     Returns
     -------
@@ -217,7 +273,7 @@ def check_regions(regions: Any, n_neurons: int) -> np.ndarray:
     if labels.shape != (n_neurons,):
         raise InvalidInputError(
             f"regions has shape {given.shape}, X has {n_neurons} neurons; expected "
-            f"({n_neurons},). {_CURE}"
+            f"({n_neurons},).{_axis_or_cure(labels.shape, shape)}"
         )
     if any(isinstance(label, (list, tuple, np.ndarray)) for label in labels):
         raise InvalidInputError(_uneven(n_neurons))
@@ -234,6 +290,12 @@ def check_regions(regions: Any, n_neurons: int) -> np.ndarray:
             "list that name in ignore_regions."
         )
     return text
+
+
+def _axis_or_cure(labels: tuple[int, ...], shape: Sequence[int] | None) -> str:
+    """Say how regions of a wrong length come right: by another order of axes, or without slicing."""
+    axis = axis_of_length(labels[0], shape) if shape is not None and len(labels) == 1 else ""
+    return axis or f" {_CURE}"
 
 
 def _uneven(n_neurons: int) -> str:
@@ -257,8 +319,7 @@ def resolve_regions(
     regions: Any,
     default: Any,
     *,
-    n_trials: int,
-    n_neurons: int,
+    shape: tuple[int, int, int],
 ) -> np.ndarray | None:
     """Find the region labels among the places where they may have been given.
 
@@ -266,7 +327,16 @@ def resolve_regions(
     constructor's, which are for recordings that carry none: a constructor that contradicts the
     recording is refused. Only when none of these is there is `y` looked at: of length `n_neurons`
     it is taken as regions, of length `n_trials` it is somebody's target and ignored; where both
-    lengths agree, text is taken as regions with a warning.
+    lengths agree, text is taken as regions with a warning. Text of length `n_trials` is ignored where
+    scikit-learn passes it on. A person who gives it to fit, which has no use for targets, may mean
+    regions of neurons on the first axis, and is asked.
+
+    Parameters
+    ----------
+    X, y, regions, default : Any
+        The recording, the second argument, the keyword, and what the constructor was given.
+    shape : tuple of int
+        (trials, time, neurons) of the counts.
 
     Returns
     -------
@@ -278,10 +348,11 @@ def resolve_regions(
     InvalidInputError
         If regions have a wrong length or contradict each other, or `y` has neither length.
     """
+    n_trials, _, n_neurons = shape
     if regions is not None:
-        return check_regions(regions, n_neurons)
+        return check_regions(regions, n_neurons, shape)
     places = (getattr(X, "regions", None), default)
-    own, constructor = (None if p is None else check_regions(p, n_neurons) for p in places)
+    own, constructor = (None if p is None else check_regions(p, n_neurons, shape) for p in places)
     if own is not None and constructor is not None and (own != constructor).any():
         first = int(np.flatnonzero(own != constructor)[0])
         raise InvalidInputError(
@@ -294,25 +365,36 @@ def resolve_regions(
     if y is None:
         return None
     try:
-        shape = np.asarray(y).shape
+        length = np.asarray(y).shape
     except ValueError:  # rows of unequal length
-        shape = (len(y),)
-    if shape == (n_neurons,):
+        length = (len(y),)
+    if length == (n_neurons,):
         if n_neurons != n_trials:
             return check_regions(y, n_neurons)
-        # By value and not by dtype: numbers may well come as objects.
-        if any(isinstance(label, (str, bytes)) for label in np.asarray(y, dtype=object)):
+        if _has_text(y):
             warn(
                 f"the second argument has one text label for each of {n_neurons} neurons "
                 "and as many trials; it is taken as regions. Write regions=... to be sure."
             )
             return check_regions(y, n_neurons)
-    if shape[:1] != (n_trials,):
+    if length[:1] != (n_trials,):
         raise InvalidInputError(
-            f"the second argument has shape {shape}; expected ({n_neurons},) "
-            f"regions or ({n_trials},) targets, which are ignored. {_CURE}"
+            f"the second argument has shape {length}; expected ({n_neurons},) regions or "
+            f"({n_trials},) targets, which are ignored.{_axis_or_cure(length, shape)}"
+        )
+    if n_neurons != n_trials and _has_text(y) and run_by_a_person():
+        raise InvalidInputError(
+            f"the second argument has a text label for each of {n_trials} trials, and fit uses no "
+            f"targets. If they are targets, leave them out. If they are regions:"
+            f"{axis_of_length(n_trials, shape)}"
         )
     return None
+
+
+def _has_text(y: Any) -> bool:
+    """Whether labels are text: by value and not by dtype, as numbers may well come as objects."""
+    labels = np.asarray(y, dtype=object)
+    return labels.ndim == 1 and any(isinstance(label, (str, bytes)) for label in labels)
 
 
 def check_positive_int(name: str, value: Any, *, minimum: int = 1) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from ._checks import as_names, read_spikes, resolve_regions
+from ._checks import as_names, axis_of_length, read_spikes, resolve_regions
 from ._splits import hold_out, hold_out_runs, n_held_out
 from ._windows import cut
 from .errors import InvalidInputError, UnknownSessionError, suggest, warn
@@ -241,7 +241,7 @@ def read_known(
         raise InvalidInputError(
             f"X has {n_neurons} features (neurons), but MtMPretrainer is expecting "
             f"{info.n_neurons} features as input, the neurons of session {info.session_id!r} in "
-            "the order of fit."
+            f"the order of fit.{axis_of_length(info.n_neurons, counts.shape)}"
         )
     given = _describe(X, counts, info.session_id)
     refuse_another(given, info)
@@ -403,8 +403,8 @@ def table_exclusions(
 
 def _read(X: Any, y: Any, regions: Any, default: Any, name: str) -> Recording:
     counts, observed = read_spikes(X, min_trials=2, require_spikes=True)
-    n_trials, _, n_neurons = counts.shape
-    labels = resolve_regions(X, y, regions, default, n_trials=n_trials, n_neurons=n_neurons)
+    n_neurons = counts.shape[2]
+    labels = resolve_regions(X, y, regions, default, shape=counts.shape)
     session_id = getattr(X, "session_id", name)
     if labels is None:
         warn(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
 from typing import Any
 
@@ -37,8 +37,14 @@ def need_columns(table: Any, columns: Sequence[str], made_by: str = "") -> None:
         raise InvalidInputError(f"the table lacks {missing}; expected {expected}.")
 
 
-def read_table(given: Any, length: int, name: str, row: str) -> pd.DataFrame:
-    """Copy a table with a fresh index, checking its length."""
+def read_table(
+    given: Any,
+    length: int,
+    name: str,
+    row: str,
+    advice: Callable[[int], str] = lambda n_rows: "",
+) -> pd.DataFrame:
+    """Copy a table with a fresh index, checking its length; `advice` ends the error of another one."""
     if given is None or (isinstance(given, Mapping) and not given):
         return pd.DataFrame(index=pd.RangeIndex(length))
     try:
@@ -49,7 +55,9 @@ def read_table(given: Any, length: int, name: str, row: str) -> pd.DataFrame:
             f"or a mapping from columns to {length} values, one a {row}."
         ) from error
     if len(table) != length:
-        raise InvalidInputError(f"{name} has {len(table)} rows; expected {length}, one a {row}.")
+        raise InvalidInputError(
+            f"{name} has {len(table)} rows; expected {length}, one a {row}.{advice(len(table))}"
+        )
     columns = [str(column) for column in table.columns]
     twice = sorted({column for column in columns if columns.count(column) > 1})
     if twice:

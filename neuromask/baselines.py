@@ -148,6 +148,9 @@ class PoissonGLM:
             validation trials of another shape.
         """
         counts, observed = read_spikes(X, min_trials=2)
+        regions = getattr(X, "regions", None) if regions is None else regions
+        n_neurons = counts.shape[2]
+        labels = None if regions is None else check_regions(regions, n_neurons, counts.shape)
         if X_val is None:
             rows = every_tenth(len(counts))
             counts, validation = (counts[r] for r in rows)
@@ -163,9 +166,6 @@ class PoissonGLM:
             raise InvalidInputError(
                 f"ridges={self.ridges!r}; expected positive numbers, at least one."
             )
-        regions = getattr(X, "regions", None) if regions is None else regions
-        n_neurons = counts.shape[2]
-        labels = None if regions is None else check_regions(regions, n_neurons)
         given = TASKS if self.tasks is None else self.tasks
         tasks = (given,) if isinstance(given, str) else tuple(given)
         for task in tasks:

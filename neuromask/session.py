@@ -13,7 +13,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ._checks import as_array, as_names, check_path, check_regions, read_spikes
+from ._checks import (
+    as_array,
+    as_names,
+    axis_of_length,
+    check_path,
+    check_regions,
+    other_order,
+    read_spikes,
+)
 from ._files import whole_file
 from ._tables import plain_column, read_indices, read_table
 from .errors import InvalidInputError, calling, public, suggest
@@ -110,9 +118,11 @@ class Session:
         self.counts = found
         self.observed = where
         n_trials, n_time, n_neurons = self.counts.shape
-        self.neurons = read_table(neurons, n_neurons, "neurons", "neuron")
+        self.neurons = read_table(
+            neurons, n_neurons, "neurons", "neuron", lambda n: axis_of_length(n, self.shape)
+        )
         if regions is not None:
-            self.neurons["region"] = check_regions(regions, n_neurons)
+            self.neurons["region"] = check_regions(regions, n_neurons, self.shape)
         elif "region" in self.neurons:
             self.neurons["region"] = check_regions(
                 self.neurons["region"].to_numpy(object), n_neurons
@@ -129,6 +139,7 @@ class Session:
                 raise InvalidInputError(
                     f"signal {name!r} has shape {values.shape}; expected "
                     f"({n_trials}, {n_time}) or ({n_trials}, {n_time}, variables), one value a bin."
+                    f"{other_order('signal', values.shape[:2], (n_trials, n_time))}"
                 )
             if values.dtype.kind not in "biuf":
                 raise InvalidInputError(
@@ -151,7 +162,7 @@ class Session:
         if self.rates is not None and self.rates.shape != self.counts.shape:
             raise InvalidInputError(
                 f"rates has shape {self.rates.shape}; expected that of the counts, "
-                f"{self.counts.shape}."
+                f"{self.counts.shape}.{other_order('rates', self.rates.shape, self.counts.shape)}"
             )
         try:
             self.report = pd.DataFrame(report, columns=REPORT_COLUMNS)

@@ -1,3 +1,6 @@
+import itertools
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -5,9 +8,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from sklearn.model_selection import cross_val_score
 
+import neuromask as nm
 from neuromask._checks import (
     as_names,
+    axis_of_length,
     check_choice,
     check_fraction,
     check_path,
@@ -158,7 +164,7 @@ class Carrier:
 
 
 def resolve(y=None, *, X=GOOD, regions=None, default=None, n_trials=4, n_neurons=3):
-    return resolve_regions(X, y, regions, default, n_trials=n_trials, n_neurons=n_neurons)
+    return resolve_regions(X, y, regions, default, shape=(n_trials, 5, n_neurons))
 
 
 def test_where_regions_come_from():
@@ -249,3 +255,74 @@ def test_names_may_be_none_one_or_several():
 def test_reversed_counts_are_read_by_torch(axis):
     X = np.flip(np.arange(60, dtype=np.uint8).reshape(4, 5, 3), axis)
     np.testing.assert_array_equal(torch.tensor(read_spikes(X)[0]).numpy(), X)
+
+
+NEURONS_FIRST, NEURONS_SECOND = np.ones((3, 4, 5), int), np.ones((4, 3, 5), int)
+
+
+@pytest.mark.parametrize(
+    ("X", "axis", "transpose"),
+    [(NEURONS_FIRST, 0, r"\(1, 2, 0\)"), (NEURONS_SECOND, 1, r"\(0, 2, 1\)")],
+)
+def test_axes_in_another_order_are_named_with_their_transpose(X, axis, transpose):
+    message = rf"that length on axis {axis} of 3: X.transpose{transpose} puts \("
+    pre, labels = nm.MtMPretrainer(), ["a", "b", "c"]
+    calls = [
+        lambda: nm.Session(X, labels),
+        lambda: nm.Session(X, neurons=pd.DataFrame({"region": labels})),
+        lambda: pre.fit(X, labels),
+        lambda: pre.fit(X, regions=labels),
+        lambda: nm.MtMPretrainer(regions=labels).fit(X),
+        lambda: nm.evaluate(X, X, labels),
+        lambda: nm.baselines.PoissonGLM().fit(X, labels),
+    ]
+    for call in calls:
+        with pytest.raises(InvalidInputError, match=message):
+            call()
+
+
+def test_the_transpose_that_is_named_is_right():
+    counts = np.arange(60).reshape(4, 5, 3)
+    for order in itertools.permutations(range(3)):
+        given = counts.transpose(order)
+        advice = axis_of_length(3, given.shape)
+        found = [
+            tuple(map(int, t.split(","))) for t in re.findall(r"transpose\(([\d, ]+)\)", advice)
+        ]
+        if given.shape[2] == 3:
+            assert not found
+        else:
+            assert any(np.array_equal(given.transpose(t), counts) for t in found)
+            assert all(given.transpose(t).shape[2] == 3 for t in found)
+
+
+def test_a_person_is_asked_about_text_for_trials_and_scikit_learn_is_not():
+    X = np.random.default_rng(0).poisson(1.0, (8, 4, 3))
+    side = ["left", "right"] * 4
+    pre = nm.MtMPretrainer(dim=8, n_layers=1, max_epochs=1, random_state=0)
+    with pytest.raises(InvalidInputError, match="fit uses no targets.*leave them out"):
+        pre.fit(X, side)
+    with pytest.warns(NeuromaskWarning, match="no regions are known"):
+        assert pre.fit(X, np.arange(8)).sessions_["session"].regions is None
+    with pytest.warns(NeuromaskWarning, match="no regions are known"):
+        scores = cross_val_score(pre, X, side, cv=2)
+    assert np.isfinite(scores).all()
+
+
+def test_neurons_on_another_axis_are_named_in_prediction():
+    X = np.ones((4, 5, 3), int)
+    pre = nm.MtMPretrainer(dim=8, n_layers=1, max_epochs=1, regions=list("abc")).fit(X)
+    with pytest.raises(InvalidInputError, match=r"X.transpose\(1, 2, 0\) puts"):
+        pre.predict(X.transpose(2, 0, 1))
+
+
+def test_signals_and_rates_in_another_order_are_told_their_transpose():
+    X = np.ones((4, 5, 3), int)
+    with pytest.raises(InvalidInputError, match=r"signal.transpose\(1, 0\) has that shape"):
+        nm.Session(X, signals={"wheel": np.zeros((5, 4))})
+    with pytest.raises(InvalidInputError, match=r"rates.transpose\(1, 2, 0\) has that shape"):
+        nm.Session(X, rates=np.zeros((3, 4, 5)))
+    with pytest.raises(InvalidInputError, match=r"rates.transpose\(1, 2, 0\) has that shape"):
+        nm.evaluate(np.zeros((3, 4, 5)), X)
+    with pytest.raises(InvalidInputError, match=r"shape \(4, 6\); expected \(4, 5\).*a bin.$"):
+        nm.Session(X, signals={"wheel": np.zeros((4, 6))})

@@ -95,7 +95,7 @@ class Request:
         return cls(
             counts,
             observed,
-            None if regions is None else check_regions(regions, n_neurons),
+            None if regions is None else check_regions(regions, n_neurons, counts.shape),
             _chosen_neurons(neurons, n_neurons),
             _forward_bins(n_forward_bins, n_time),
             as_names("ignore_regions", ignore_regions),

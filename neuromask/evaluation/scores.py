@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from .._checks import as_array, check_positive_int
+from .._checks import as_array, check_positive_int, other_order
 from .._observed import observed_mean
 from .._tables import need_columns
 from ..errors import InvalidInputError, public
@@ -245,7 +245,7 @@ def _given_rates(given: ArrayLike, shape: tuple[int, ...]) -> np.ndarray:
     if rates.shape != shape:
         raise InvalidInputError(
             f"rates has shape {rates.shape}; expected {shape}, that of X, or a function "
-            "predict_rates(counts, hidden, task)."
+            f"predict_rates(counts, hidden, task).{other_order('rates', rates.shape, shape)}"
         )
     return rates
 
