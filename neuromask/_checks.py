@@ -170,20 +170,33 @@ def _as_counts(counts: np.ndarray) -> np.ndarray:
     if counts.dtype.kind in "if":
         _refuse(counts < 0, counts, "negative values")
     if counts.dtype.kind == "f":
-        _refuse(counts != np.floor(counts), counts, "fractional values")
+        _refuse(counts != np.floor(counts), counts, "fractional values", _scale(counts))
     raise InvalidInputError(
         f"X holds a count of {largest:.15g}; expected at most {_LARGEST_COUNT} per bin. "
         "Check that X holds counts and not times or identifiers."
     )
 
 
-def _refuse(bad: np.ndarray, counts: np.ndarray, what: str) -> None:
+def _scale(counts: np.ndarray) -> str:
+    """Say which number fractional values are multiples of, as counts over a bin width are, if any."""
+    values = np.unique(counts[counts > 0])
+    steps = values / values[0]
+    # The least value of all is one spike, wherever there is a bin of one spike.
+    if len(values) < 2 or not np.allclose(steps, np.rint(steps), rtol=0, atol=1e-3):
+        return ""
+    return (
+        f" All are multiples of {values[0]:.6g}, as rates in spikes/s of bins of {1 / values[0]:.4g} s "
+        f"or scaled counts would be: np.rint(X / {values[0]:.6g}) are their counts."
+    )
+
+
+def _refuse(bad: np.ndarray, counts: np.ndarray, what: str, advice: str = "") -> None:
     if bad.any():
         where = tuple(int(i) for i in np.argwhere(bad)[0])
         raise InvalidInputError(
             f"X holds {int(bad.sum())} {what}, the first {counts[where]} at "
             f"(trial, bin, neuron) {where}; expected whole, non-negative spike counts. Pass raw "
-            "counts, not rates or z-scores, and drop trials with missing data."
+            f"counts, not rates or z-scores, and drop trials with missing data.{advice}"
         )
 
 

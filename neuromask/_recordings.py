@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 
 from ._checks import as_names, axis_of_length, read_spikes, resolve_regions
+from ._plausible import warn_of_implausible
 from ._splits import hold_out, hold_out_runs, n_held_out
 from ._windows import cut
 from .errors import InvalidInputError, UnknownSessionError, suggest, warn
@@ -406,6 +407,8 @@ def _read(X: Any, y: Any, regions: Any, default: Any, name: str) -> Recording:
     n_neurons = counts.shape[2]
     labels = resolve_regions(X, y, regions, default, shape=counts.shape)
     session_id = getattr(X, "session_id", name)
+    if not isinstance(X, Session):  # which looked at its counts itself
+        warn_of_implausible(counts, observed)
     if labels is None:
         warn(
             f"no regions are known for session {session_id!r}, so all neurons count as "

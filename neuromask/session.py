@@ -23,6 +23,7 @@ from ._checks import (
     read_spikes,
 )
 from ._files import whole_file
+from ._plausible import warn_of_implausible
 from ._tables import plain_column, read_indices, read_table
 from .errors import InvalidInputError, calling, public, suggest
 
@@ -151,6 +152,7 @@ class Session:
                 f"bin_width={bin_width!r}; expected a positive number of seconds."
             )
         self.bin_width = None if bin_width is None else float(bin_width)
+        warn_of_implausible(self.counts, self.observed, self.bin_width)
         if t_start is not None and not (isinstance(t_start, Real) and np.isfinite(t_start)):
             raise InvalidInputError(
                 f"t_start={t_start!r}; expected seconds from the event to the first bin, or None."

@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "neuromask"
 LAYERS = [
     {"errors"},
     {"_random", "_checks", "_tables", "_files", "_splits", "_estimator", "_observed", "_windows"},
-    {"metrics", "masks"},
+    {"metrics", "masks", "_plausible"},
     {"schemes", "session"},
     {"datasets", "_recordings"},
     {"nn", "_checkpoint"},
