@@ -39,7 +39,8 @@ def common_factor(counts: np.ndarray) -> int:
             return 1
         n_above += int(np.count_nonzero(trial))
         values.update(np.unique(trial).tolist())
-    return math.gcd(*values) if n_above >= ENOUGH_COUNTS else 1
+    tells = n_above >= ENOUGH_COUNTS and len(values) > 1  # one number everywhere says nothing
+    return math.gcd(*values) if tells else 1
 
 
 def warn_of_implausible(

@@ -46,6 +46,7 @@ columns = st.sampled_from(
 
 
 @settings(max_examples=40, deadline=None)
+@pytest.mark.filterwarnings("ignore:.*all counts are multiples")
 @given(
     counts=hnp.arrays(
         st.sampled_from([np.uint8, np.uint16]),
