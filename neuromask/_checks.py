@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 from collections.abc import Iterable, Sequence
 from numbers import Real
@@ -11,19 +10,18 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ._axes import axis_of_length, how_to_cut
 from .errors import InvalidInputError, run_by_a_person, suggest, warn
 
 __all__ = [
     "as_array",
     "as_names",
-    "axis_of_length",
     "check_choice",
     "check_fraction",
     "check_path",
     "check_positive_int",
     "check_regions",
     "is_missing",
-    "other_order",
     "read_spikes",
     "resolve_regions",
     "where_observed",
@@ -88,9 +86,10 @@ def read_spikes(
             "trials that end early with NaN, which means not observed."
         ) from error
     if counts.ndim != 3:
+        kind = "" if isinstance(given, np.ndarray) else f"is a {type(given).__name__} and "
         raise InvalidInputError(
-            f"X has shape {counts.shape}; expected three axes, (trials, time, neurons). "
-            "Bin spike times into counts per trial first; for one trial use X[None]."
+            f"X {kind}has shape {counts.shape}; expected three axes, (trials, time, neurons)."
+            f"{how_to_cut(counts.shape, one_is_enough=min_trials == 1)}"
         )
     if 0 in counts.shape:
         raise InvalidInputError(
@@ -98,8 +97,8 @@ def read_spikes(
         )
     if len(counts) < min_trials:
         raise InvalidInputError(
-            f"X has {len(counts)} trial(s); expected at least {min_trials}. "
-            "Cut the recording into more trials."
+            f"X has {len(counts)} trial(s); expected at least {min_trials}."
+            f"{how_to_cut(counts.shape[1:], 'X[0]')}"
         )
     if np.ma.is_masked(given):
         seen.append(~np.ma.getmaskarray(given))
@@ -198,57 +197,6 @@ def _refuse(bad: np.ndarray, counts: np.ndarray, what: str, advice: str = "") ->
             f"(trial, bin, neuron) {where}; expected whole, non-negative spike counts. Pass raw "
             f"counts, not rates or z-scores, and drop trials with missing data.{advice}"
         )
-
-
-def axis_of_length(length: int, shape: Sequence[int]) -> str:
-    """Say which axis of counts has the length that neurons should have, and how to put it last.
-
-    Parameters
-    ----------
-    length : int
-        How many neurons are known of.
-    shape : sequence of int
-        That of the counts, meant to be (trials, time, neurons).
-
-    Returns
-    -------
-    str
-        A sentence with a space before it, or nothing where no other axis is as long.
-
-    Examples
-    --------
-    >>> axis_of_length(10, (10, 40, 50))
-    ' X has that length on axis 0 of 3: X.transpose(1, 2, 0) puts (neurons, trials, time) into the order (trials, time, neurons), and X.transpose(2, 1, 0) does (neurons, time, trials).'
-    """
-    orders = {
-        0: ("(1, 2, 0)", "(neurons, trials, time)", "(2, 1, 0)", "(neurons, time, trials)"),
-        1: ("(0, 2, 1)", "(trials, neurons, time)", "(2, 0, 1)", "(time, neurons, trials)"),
-    }
-    for axis, (likely, had, other, else_had) in orders.items():
-        if length == shape[axis] != shape[2]:
-            return (
-                f" X has that length on axis {axis} of 3: X.transpose{likely} puts {had} into the "
-                f"order (trials, time, neurons), and X.transpose{other} does {else_had}."
-            )
-    return ""
-
-
-def other_order(name: str, given: tuple[int, ...], expected: tuple[int, ...]) -> str:
-    """Say which transpose gives an array the expected shape, where just one order of its axes does.
-
-    Examples
-    --------
-    >>> other_order("rates", (12, 40, 20), (40, 20, 12))
-    ' Its axes are in another order: rates.transpose(1, 2, 0) has that shape.'
-    """
-    orders = [
-        order
-        for order in itertools.permutations(range(len(given)))
-        if tuple(given[axis] for axis in order) == expected
-    ]
-    if len(given) > 3 or len(orders) != 1:
-        return ""
-    return f" Its axes are in another order: {name}.transpose{orders[0]} has that shape."
 
 
 def check_regions(regions: Any, n_neurons: int, shape: Sequence[int] | None = None) -> np.ndarray:

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from ._checks import as_names, axis_of_length, read_spikes, resolve_regions
+from ._axes import axis_of_length
+from ._checks import as_names, read_spikes, resolve_regions
 from ._plausible import warn_of_implausible
 from ._splits import hold_out, hold_out_runs, n_held_out
 from ._windows import cut

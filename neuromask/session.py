@@ -13,13 +13,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ._axes import axis_of_length, other_order
 from ._checks import (
     as_array,
     as_names,
-    axis_of_length,
     check_path,
     check_regions,
-    other_order,
     read_spikes,
 )
 from ._files import whole_file

@@ -46,7 +46,7 @@ columns = st.sampled_from(
 
 
 @settings(max_examples=40, deadline=None)
-@pytest.mark.filterwarnings("ignore:.*all counts are multiples")
+@pytest.mark.filterwarnings("ignore:.*(all counts are multiples|no neuron fires|on average)")
 @given(
     counts=hnp.arrays(
         st.sampled_from([np.uint8, np.uint16]),

@@ -11,9 +11,9 @@ from hypothesis.extra import numpy as hnp
 from sklearn.model_selection import cross_val_score
 
 import neuromask as nm
+from neuromask._axes import axis_of_length
 from neuromask._checks import (
     as_names,
-    axis_of_length,
     check_choice,
     check_fraction,
     check_path,
@@ -326,3 +326,21 @@ def test_signals_and_rates_in_another_order_are_told_their_transpose():
         nm.evaluate(np.zeros((3, 4, 5)), X)
     with pytest.raises(InvalidInputError, match=r"shape \(4, 6\); expected \(4, 5\).*a bin.$"):
         nm.Session(X, signals={"wheel": np.zeros((4, 6))})
+
+
+def test_a_continuous_recording_is_told_how_to_become_trials():
+    X = np.random.default_rng(0).poisson(0.5, (3050, 4))
+    pre = nm.MtMPretrainer(dim=8, n_layers=1, max_epochs=1, regions=list("aabb"))
+    advice = r"become trials by (X\S*\[:3000\].reshape\(30, 100, 4\)),"
+    for given_ in (X, X[None], pd.DataFrame(X)):
+        with pytest.raises(InvalidInputError, match=advice) as caught:
+            pre.fit(given_)
+        assert "X[None]" not in str(caught.value)
+    trials = X[:3000].reshape(30, 100, 4)
+    np.testing.assert_array_equal(np.concatenate(trials), X[:3000])
+    with pytest.raises(InvalidInputError, match=r"A single trial \(time, neurons\) is X\[None\].$"):
+        nm.Session(X)
+    with pytest.raises(InvalidInputError, match="X is a DataFrame and has shape"):
+        nm.Session(pd.DataFrame(X))
+    with pytest.raises(InvalidInputError, match="Bin spike times.*from_spike_times"):
+        nm.Session(X[:, 0])

@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from .._checks import as_array, check_positive_int, other_order
+from .._axes import other_order
+from .._checks import as_array, check_positive_int
 from .._observed import observed_mean
 from .._tables import need_columns
 from ..errors import InvalidInputError, public
