@@ -27,6 +27,8 @@ _PUBLIC = {
     "ibl_sessions": "datasets.ibl.loader",
     "from_spike_times": "datasets.spike_times",
     "load_nwb": "datasets.nwb",
+    "cut_windows": "datasets.continuous",
+    "join_windows": "datasets.continuous",
     "evaluate": "evaluation",
     "predict_hidden": "evaluation",
     "summarise": "evaluation",
