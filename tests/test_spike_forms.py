@@ -226,7 +226,7 @@ def test_a_cluster_whose_times_start_again_costs_itself_alone():
         (TIMES * 1000, EVENTS[8:], "1,\\d+ times longer. They seem to be in milliseconds"),
         ((TIMES - TIMES[0]) * 30_000 + 30, EVENTS[8:], "seem to be in samples"),
         (TIMES * 1000, EVENTS * 1000, "Spike times and events seem to be in milliseconds"),
-        (TIMES / 3600, np.array([0.0, 0.03]), "longer unit than seconds"),
+        (TIMES / 3600, np.array([0.0, 0.03]), "no neuron fires above 1000"),
     ],
 )
 def test_times_that_cannot_be_seconds_are_warned_of(times, events, message):

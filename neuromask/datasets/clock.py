@@ -9,7 +9,7 @@ from ..errors import warn
 __all__ = ["warn_of_units"]
 
 # Spikes a second of the average neuron, which no recording of sorted units comes near.
-FEWEST, MOST = 0.05, 1000.0
+FEWEST = 0.05
 # Trials are at most a few times further apart than they are long, and most of a recording has trials.
 LONGER, FURTHER = 30.0, 200.0
 
@@ -48,11 +48,6 @@ def warn_of_units(times: np.ndarray, n_neurons: int, events: np.ndarray, edges: 
             f"{told}, and trials of {edges[-1] - edges[0]:g} s are {np.median(np.diff(np.sort(events))):,.0f} s "
             "apart. Spike times and events seem to be in milliseconds or samples, and are read as "
             "seconds. Divide both by 1000, or by the sampling rate."
-        )
-    elif rate > MOST and len(times) > 100:
-        warn(
-            f"{told}, which no neuron does. Spike times seem to be in a longer unit than seconds, such as "
-            "minutes, or all to be of a wrong cluster. Give seconds, and the cluster of each spike."
         )
 
 
