@@ -29,6 +29,7 @@ _PUBLIC = {
     "load_nwb": "datasets.nwb",
     "cut_windows": "datasets.continuous",
     "join_windows": "datasets.continuous",
+    "load_brainset": "datasets.brainset",
     "evaluate": "evaluation",
     "predict_hidden": "evaluation",
     "summarise": "evaluation",

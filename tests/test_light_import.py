@@ -6,7 +6,7 @@ import pytest
 import neuromask
 
 HEAVY = {"torch", "one", "iblatlas", "matplotlib", "sklearn", "pandas", "scipy", "rich"}
-NWB = {"pynwb", "hdmf", "h5py"}
+NWB = {"pynwb", "hdmf", "h5py", "temporaldata"}
 
 
 def loaded_by(code, heavy):
@@ -23,6 +23,7 @@ def test_import_is_light_and_silent():
 
 def test_pynwb_is_loaded_only_to_read_a_file():
     assert loaded_by("import neuromask\nneuromask.load_nwb", NWB) == "[]\n"
+    assert loaded_by("import neuromask\nneuromask.load_brainset", NWB) == "[]\n"
 
 
 def test_torch_is_loaded_on_first_use():
