@@ -139,14 +139,20 @@ def build_parser() -> argparse.ArgumentParser:
         "write a submission to BrainWideBench",
         "Fit each recording with each seed, predict its test trials, and write them as a submission "
         "to BrainWideBench. Files that are there are not made again, so that a run can be stopped "
-        "and repeated. Recordings must be cut to the window that the tasks score and say in "
-        "trials['split'] what each trial is for.",
+        "and repeated. The benchmark's own files (.h5) are cut as its protocol says. Recordings of "
+        "your own (.npz) must be cut to the window that the tasks score, and say in trials['split'] "
+        "what each trial is for.",
         [
+            "neuromask benchmark data --out predictions --label MtM --tasks choice --ground-truth truth",
             "neuromask benchmark movement/*.npz --out predictions --label MtM --tasks wheel_speed",
-            "neuromask benchmark monday.npz --out p --label MtM --tasks choice --ground-truth truth",
         ],
     )
-    suite.add_argument("files", nargs="+", metavar="FILE", help="recordings (.npz)")
+    suite.add_argument(
+        "files",
+        nargs="+",
+        metavar="FILE",
+        help="recordings: the benchmark's (.h5), or a folder of them; or your own (.npz)",
+    )
     suite.add_argument("--out", required=True, type=Path, help="folder for the predictions")
     suite.add_argument("--label", required=True, help="name of the submission")
     suite.add_argument(

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -230,23 +230,39 @@ def _benchmark(options: argparse.Namespace) -> None:
         estimator = MtMPretrainer(max_epochs=options.epochs, device=options.device)
     else:
         estimator = load(options.model).set_params(device=options.device)
-    sessions = _read(options.files)
-    if options.ground_truth is not None:  # first, since it takes no time to fail
-        write_ground_truth(sessions, options.ground_truth, tasks=options.tasks)
-    submission = write_submission(
-        sessions,
-        options.out,
-        label=options.label,
-        tasks=options.tasks,
-        seeds=options.seeds,
-        estimator=estimator,
-        progress=print,
-    )
+    submission = options.out / options.label
+    for tasks, sessions in _scored(options.files, options.tasks):
+        if options.ground_truth is not None:  # first, since it takes no time to fail
+            write_ground_truth(sessions, options.ground_truth, tasks=tasks)
+        submission = write_submission(
+            sessions,
+            options.out,
+            label=options.label,
+            tasks=tasks,
+            seeds=options.seeds,
+            estimator=estimator,
+            progress=print,
+        )
     print(f"The submission is {submission}.")
     if options.ground_truth is not None:
         table = score_submission(submission, options.ground_truth)
         scores = table[table["primary"]].groupby(["session", "task", "metric"])["score"]
         print(scores.agg(["mean", "sem", "count"]).round(4).to_string())
+
+
+def _scored(
+    files: Sequence[str], tasks: Sequence[str]
+) -> Iterator[tuple[Sequence[str], list[Session]]]:
+    """Yield the sessions to fit and score, with their tasks; the benchmark's own one at a time."""
+    from ..benchmark import find_recordings, read_recording
+
+    ours = [path for path in files if path.endswith(".npz")]
+    if ours:
+        yield tasks, _read(ours)
+    theirs = [path for path in files if path not in ours]
+    for path, served in find_recordings(theirs, tasks) if theirs else []:
+        for shared, session in read_recording(path, served):
+            yield shared, [session]
 
 
 def _read(files: Sequence[str]) -> list[Session]:
