@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+import neuromask as nm
+
 SECONDS = 200.0
 N_CHANNELS = 384
 PLACES = [382, 385, 672, 1020, 997]  # CA1, VISp, CP, PO and root in Allen's atlas
@@ -16,6 +18,23 @@ def write_session(root, subject, date, **options):
     (session / "alf").mkdir(parents=True)
     fill_session(session, **options)
     return session
+
+
+def write_alone(root, subject, **options):
+    """Write a session, and give its folder and a function that loads it, with no cache."""
+    session = write_session(root, subject, "2020-01-02", **options)
+
+    def load(**options):
+        one, eids = connect(root)
+        return nm.load_ibl(eids[subject], **({"one": one, "cache": False} | options))
+
+    return session, load
+
+
+def probe_folder(session, name="probe00"):
+    """Give the folder of a probe's sorting."""
+    (folder,) = [p.parent for p in (session / "alf" / name).rglob("spikes.times.npy")]
+    return folder
 
 
 def fill_session(

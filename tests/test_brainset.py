@@ -50,7 +50,8 @@ def test_tables_are_those_of_the_file(path):
 def test_trials_carry_the_split_of_the_file(path):
     split = nm.load_brainset(path, **SHORT).trials["split"].tolist()
     assert split == (["train", "train", "valid", "test"] * 6)
-    wide = nm.load_brainset(path, window=(-3.0, 3.0), bin_width=0.1).trials["split"]
+    with pytest.warns(nm.NeuromaskWarning, match="22 of 23 trials begin before"):
+        wide = nm.load_brainset(path, window=(-3.0, 3.0), bin_width=0.1).trials["split"]
     # The first begins before the recording; the next reaches into a trial of its own part.
     assert wide[:4].fillna("").tolist() == ["train", "", "", ""]
 
@@ -108,21 +109,61 @@ def test_events_are_any_intervals_of_the_file_or_times(path):
     assert list(times.trials) == ["split", "event_time"]
 
 
-def test_trials_in_gaps_of_the_recording_are_dropped_and_counted(tmp_path):
+def gapped(path):
+    """Write a session whose spikes were not recorded from 40 to 50 s, and from 92.5 s on."""
     spikes = brainsets.reaching().spikes
-    gap = (spikes.timestamps < 40) | (spikes.timestamps > 50)
+    there = (spikes.timestamps < 40) | ((spikes.timestamps > 50) & (spikes.timestamps < 92.5))
     parts = IrregularTimeSeries(
-        timestamps=spikes.timestamps[gap],
-        unit_index=spikes.unit_index[gap],
+        timestamps=spikes.timestamps[there],
+        unit_index=spikes.unit_index[there],
         domain=Interval(np.array([0.0, 50.0]), np.array([40.0, 92.5])),
     )
-    data = brainsets.reaching(spikes=parts)
-    session = nm.load_brainset(brainsets.save(data, tmp_path / "a.h5"), **SHORT)
+    return brainsets.save(brainsets.reaching(spikes=parts), path)
+
+
+def test_trials_in_gaps_of_the_recording_are_dropped_and_counted(tmp_path):
+    session = nm.load_brainset(gapped(tmp_path / "a.h5"), **SHORT)
     assert not session.trials["start"].between(39.1, 49.9).any()
+    assert session.observed is None
     assert session.report[["reason", "dropped"]].to_records(index=False).tolist() == [
         ("beyond the recording", 1),
         ("in time that was not recorded", 2),
     ]
+    seconds = 40.0 + 42.5
+    rates = np.bincount(brainsets.reaching().spikes.unit_index) / 100.0
+    np.testing.assert_allclose(session.neurons["firing_rate"], rates, rtol=0.15)
+    n_spikes = session.neurons["firing_rate"] * seconds
+    np.testing.assert_allclose(n_spikes, n_spikes.round(), atol=1e-6)
+
+
+def test_trials_in_gaps_are_marked_or_refused(tmp_path):
+    path = gapped(tmp_path / "a.h5")
+    options = {"window": (0.0, 3.0), "bin_width": 0.5}
+    session = nm.load_brainset(path, unrecorded="mark", **options)
+    of_trial = dict(zip(session.trials["start"], session.observed[:, :, 0].tolist(), strict=True))
+    assert of_trial[38.0] == [True] * 4 + [False] * 2
+    assert 42.0 not in of_trial
+    assert of_trial[50.0] == [True] * 6
+    assert of_trial[90.0] == [True] * 5 + [False]
+    assert not session.counts[~session.observed].any()
+    with pytest.raises(InvalidInputError, match="1 of 24 trials reach beyond the recording"):
+        nm.load_brainset(path, unrecorded="refuse", **SHORT)
+
+
+def test_trials_end_where_a_column_says(path):
+    session = nm.load_brainset(path, align="go_cue_time", ends="end", window=(0.0, 3.0))
+    assert (session.observed.sum(1) == 125).all()  # 2.5 s of bins of 20 ms
+    with pytest.raises(InvalidInputError, match="ends='stop' is no column of the intervals"):
+        nm.load_brainset(path, ends="stop", **SHORT)
+
+
+def test_units_are_chosen_by_id_and_by_what_they_are(path):
+    ids = [f"group_M1/elec{i}/unit_{i}" for i in range(6)]
+    chosen = nm.load_brainset(path, include=ids[:4], exclude=ids[:1], **SHORT)
+    assert chosen.neurons["id"].tolist() == ids[1:4]
+    assert chosen.report["reason"].tolist() == ["not in include", "in exclude"]
+    high = nm.load_brainset(path, quality={"unit_number": "< 3", "brain_area": "M1"}, **SHORT)
+    assert high.neurons["id"].tolist() == [ids[0], ids[2]]
 
 
 def test_files_without_units_or_regions_are_read(tmp_path):
@@ -146,7 +187,10 @@ def test_bytes_are_text_and_columns_of_several_values_are_left_out(tmp_path):
 
 REFUSED = [
     ({"events": "trails"}, "events 'trails' is not in the file; expected .*'trials'"),
-    ({"align": "go_cue"}, "align='go_cue' is no column of 'trials'.*Did you mean 'go_cue_time'"),
+    (
+        {"align": "go_cue"},
+        "align='go_cue' is no column of the intervals.*Did you mean 'go_cue_time'",
+    ),
     ({"signals": ["cursor.vell"]}, "signal 'cursor.vell' is not in .*Did you mean 'cursor.vel'"),
     ({"region_column": "area"}, "region_column='area' is no column of units.*'brain_area'"),
     ({"events": [[1.0]]}, r"events has shape \(1, 1\)"),

@@ -28,11 +28,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:The inplace keyword")  # ONE's u
 PUPIL_AND_PAWS = ("pupil_left", "pupil_right", "paws_left", "paws_right")
 
 
-def probe(session, name="probe00"):
-    (folder,) = [p.parent for p in (session / "alf" / name).rglob("spikes.times.npy")]
-    return folder
-
-
 @pytest.fixture(scope="session")
 def tree(tmp_path_factory):
     """Write sessions of three animals: usual, with a revision, and with all that goes wrong."""
@@ -45,7 +40,7 @@ def tree(tmp_path_factory):
         "lacking": alf.write_session(root, "lacking", "2022-05-06", seed=2, cameras=("right",)),
     }
     lacking = sessions["lacking"]
-    (probe(lacking, "probe01") / "channels.brainLocationIds_ccf_2017.npy").unlink()
+    (alf.probe_folder(lacking, "probe01") / "channels.brainLocationIds_ccf_2017.npy").unlink()
     trials = pd.read_parquet(lacking / "alf" / "_ibl_trials.table.pqt")
     trials.loc[[0, 1], "choice"] = np.nan
     trials.loc[2, "stimOn_times"] = np.nan
@@ -78,14 +73,7 @@ def load(tree, tmp_path):
 @pytest.fixture
 def broken(tmp_path):
     """Write one more session, for a test to break before it is indexed."""
-    root = tmp_path / "one"
-    session = alf.write_session(root, "broken", "2020-01-02", n_units=(5,), n_trials=10)
-
-    def load(**options):
-        one, eids = alf.connect(root)
-        return nm.load_ibl(eids["broken"], one=one, cache=False, **options)
-
-    return session, load
+    return alf.write_alone(tmp_path / "one", "broken", n_units=(5,), n_trials=10)
 
 
 def test_counts_are_those_of_the_spikes_of_all_probes(load, tree):
@@ -94,7 +82,7 @@ def test_counts_are_those_of_the_spikes_of_all_probes(load, tree):
     assert session.neurons["probe"].value_counts().to_dict() == {"probe00": 14, "probe01": 9}
     for row in (0, 13, 14, 22):
         neuron = session.neurons.iloc[row]
-        folder = probe(tree[1]["usual"], neuron["probe"])
+        folder = alf.probe_folder(tree[1]["usual"], neuron["probe"])
         times = np.load(folder / "spikes.times.npy")
         times = times[np.load(folder / "spikes.clusters.npy") == neuron["probe_cluster"]]
         edges = session.trials["stimOn_times"][7] + np.linspace(-0.5, 1.5, 101)
@@ -108,7 +96,7 @@ def test_counts_are_those_of_the_spikes_of_all_probes(load, tree):
 def test_regions_are_those_of_the_channels(load, tree):
     names = {382: "CA1", 385: "VISp", 672: "CP", 1020: "PO", 997: "root"}
     session = load("usual", min_label=0)
-    folder = probe(tree[1]["usual"])
+    folder = alf.probe_folder(tree[1]["usual"])
     places = np.load(folder / "channels.brainLocationIds_ccf_2017.npy")
     expected = [names[i] for i in places[np.load(folder / "clusters.channels.npy")]]
     assert session.regions[:14].tolist() == expected
@@ -127,7 +115,7 @@ def test_electrode_sites_go_before_channels(broken):
 
 def test_units_in_the_left_hemisphere_have_the_same_regions(broken):
     session, load = broken
-    path = probe(session) / "channels.brainLocationIds_ccf_2017.npy"
+    path = alf.probe_folder(session) / "channels.brainLocationIds_ccf_2017.npy"
     right = load(min_label=0).regions
     np.save(path, -np.load(path))
     assert load(min_label=0).regions.tolist() == right.tolist()
@@ -137,7 +125,7 @@ def test_labels_are_found_by_the_id_they_carry(load, tree):
     session = load("usual", min_label=2 / 3)
     labels = {}
     for name in ("probe00", "probe01"):
-        metrics = pd.read_parquet(probe(tree[1]["usual"], name) / "clusters.metrics.pqt")
+        metrics = pd.read_parquet(alf.probe_folder(tree[1]["usual"], name) / "clusters.metrics.pqt")
         chosen = metrics[metrics["label"] > 0.6]
         labels |= {(name, i): v for i, v in zip(chosen["cluster_id"], chosen["label"], strict=True)}
     found = session.neurons.set_index(["probe", "probe_cluster"])["label"].to_dict()
@@ -298,8 +286,8 @@ def test_one_session_that_fails_costs_no_other(load, tree, tmp_path):
 def test_a_revision_is_pinned(tmp_path):
     root = tmp_path / "one"
     session = alf.write_session(root, "mouse", "2020-01-02", n_units=(5,), revision="2024-01-06")
-    newer = probe(session).parent / "#2025-03-03#"
-    shutil.copytree(probe(session), newer)
+    newer = alf.probe_folder(session).parent / "#2025-03-03#"
+    shutil.copytree(alf.probe_folder(session), newer)
     np.save(newer / "clusters.depths.npy", np.full(5, 7.0))
     one, eids = alf.connect(root)
     options = {"one": one, "cache": False, "min_label": 0}
@@ -310,7 +298,7 @@ def test_a_revision_is_pinned(tmp_path):
 
 def test_spikes_before_the_start_are_left_out(broken):
     session, load = broken
-    path = probe(session) / "spikes.times.npy"
+    path = alf.probe_folder(session) / "spikes.times.npy"
     times = np.load(path)
     times[:3] = [-0.2, -0.1, -0.05]
     np.save(path, times)
@@ -322,215 +310,6 @@ def test_slow_units_are_left_out(broken):
     _, load = broken
     report = load(min_label=0, min_rate=2.0).report
     assert report["reason"].tolist() == ["fewer than 2 spikes/s"]
-
-
-# Signals whose samples are not in order.
-def rewrite(session, order, *names):
-    for name in names:
-        path = next(session.rglob(name))
-        np.save(path, np.load(path)[order])
-
-
-WHEEL = ("_ibl_wheel.timestamps.npy", "_ibl_wheel.position.npy")
-FRAMES = ("_ibl_leftCamera.times.npy", "leftCamera.ROIMotionEnergy.npy")
-ORDERS = {
-    "buffers swapped": lambda n: np.r_[
-        : n // 2, n // 2 + 500 : n // 2 + 900, n // 2 : n // 2 + 500, n // 2 + 900 : n
-    ],
-    "shuffled": lambda n: np.random.default_rng(0).permutation(n),
-    "reversed": lambda n: np.arange(n)[::-1],
-}
-
-
-@pytest.mark.parametrize("order", ORDERS.values(), ids=ORDERS)
-@pytest.mark.parametrize(("files", "name"), [(WHEEL, "wheel_velocity"), (FRAMES, "whisker_left")])
-def test_samples_out_of_order_are_sorted_and_said(broken, order, files, name):
-    session, load = broken
-    right = load(min_label=0, signals=name)
-    rewrite(session, order(len(np.load(next(session.rglob(files[0]))))), *files)
-    got = load(min_label=0, signals=name)
-    np.testing.assert_allclose(got.signals[name], right.signals[name], atol=1e-9)
-    (row,) = got.report.to_dict("records")
-    assert row["item"] == f"signal {name}"
-    assert row["reason"] == "samples out of order, sorted"
-    assert (row["dropped"], row["kept"] > 0) == (0, True)
-
-
-@pytest.mark.parametrize(("files", "name"), [(WHEEL, "wheel_speed"), (FRAMES, "whisker_left")])
-def test_a_signal_whose_clock_starts_again_is_left_out(broken, files, name):
-    session, load = broken
-    n = len(np.load(next(session.rglob(files[0]))))
-    times = np.load(next(session.rglob(files[0])))
-    times[n // 2 :] -= times[n // 2] - 1.0
-    np.save(next(session.rglob(files[0])), times)
-    got = load(min_label=0, signals=["whisker_right", name])
-    assert set(got.signals) == {"whisker_right"}
-    (row,) = got.report.to_dict("records")
-    assert row["item"] == f"signal {name}"
-    assert row["reason"] == f"its clock starts again at sample {n // 2}"
-
-
-def test_samples_without_a_time_or_twice_are_left_out_and_counted(broken):
-    session, load = broken
-    right = load(min_label=0, signals=["wheel_velocity", "whisker_left"])
-    for files in (WHEEL, FRAMES):
-        times = np.load(next(session.rglob(files[0])))
-        times[100:103] = np.nan
-        times[201] = times[200]
-        np.save(next(session.rglob(files[0])), times)
-    got = load(min_label=0, signals=["wheel_velocity", "whisker_left"])
-    for name, values in right.signals.items():
-        np.testing.assert_allclose(got.signals[name], values, atol=0.05)
-    rows = got.report[["item", "reason", "dropped"]].to_records(index=False).tolist()
-    assert rows == [
-        (f"signal {name}", reason, n)
-        for name in right.signals
-        for reason, n in [("samples without a time", 3), ("samples at the time of another", 1)]
-    ]
-
-
-def test_wheel_times_of_another_unit_are_not_those_of_the_spikes(broken):
-    session, load = broken
-    path = next(session.rglob(WHEEL[0]))
-    np.save(path, np.load(path) * 30_000)
-    got = load(min_label=0, signals="wheel_velocity")
-    assert not got.signals
-    assert "s, spikes from 0" in got.report["reason"].item()
-    assert got.report["reason"].item().startswith("times from")
-
-
-def test_one_frame_without_a_time_costs_no_signal(broken):
-    session, load = broken
-    path = next(session.rglob(FRAMES[0]))
-    np.save(path, np.load(path)[:-1])
-    got = load(min_label=0, signals="whisker_left")
-    assert got.signals["whisker_left"].shape == got.shape[:2]
-    (row,) = got.report.to_dict("records")
-    assert (row["reason"], row["dropped"]) == ("samples without a time", 1)
-
-
-def test_tables_of_cameras_without_the_column_are_said(broken):
-    session, load = broken
-    path = next(session.rglob("_ibl_leftCamera.dlc.pqt"))
-    pd.read_parquet(path).drop(columns="paw_r_x").to_parquet(path)
-    got = load(min_label=0, signals="paws_left")
-    assert got.report["reason"].tolist() == ["leftCamera.dlc has no paw_r_x"]
-
-
-# One bad thing in a session of two probes costs that thing alone.
-@pytest.fixture
-def two_probes(tmp_path):
-    root = tmp_path / "two"
-    session = alf.write_session(root, "two", "2020-01-02", n_units=(5, 6), n_trials=10)
-
-    def load(**options):
-        one, eids = alf.connect(root)
-        options = {"one": one, "cache": False, "min_label": 0, "signals": ()} | options
-        return nm.load_ibl(eids["two"], **options)
-
-    return session, load
-
-
-BAD_PROBE = [
-    (lambda f: next(f.glob("clusters.channels.npy")).unlink(), "probe00 has no clusters.channels"),
-    (lambda f: next(f.glob("spikes.clusters.npy")).unlink(), "probe00 has no spikes.clusters"),
-    (
-        lambda f: rewrite(f, slice(1, None), "spikes.clusters.npy"),
-        "probe00 has 2000 spike times and 1999",
-    ),
-    (
-        lambda f: np.save(f / "spikes.times.npy", np.full(2000, np.nan)),
-        "probe00 has no spike after",
-    ),
-    (
-        lambda f: np.save(f / "spikes.times.npy", np.tile(np.load(f / "spikes.times.npy")[::2], 2)),
-        "the clock of probe00 starts again in 5 of 5 units",
-    ),
-]
-
-
-@pytest.mark.parametrize(("damage", "reason"), BAD_PROBE)
-def test_one_bad_probe_is_left_out_and_said(two_probes, damage, reason):
-    session, load = two_probes
-    damage(probe(session))
-    got = load()
-    assert set(got.neurons["probe"]) == {"probe01"}
-    assert got.neurons["cluster"].tolist() == list(range(6))
-    (row,) = got.report.to_dict("records")
-    assert row["reason"].startswith(reason)
-    assert (row["item"], row["dropped"], row["kept"]) == ("probes", 1, 1)
-
-
-def test_a_damaged_file_costs_its_probe_or_signal_and_is_not_kept(two_probes, tmp_path):
-    session, load = two_probes
-    whole = {n: next(session.rglob(n)).read_bytes() for n in ("spikes.times.npy", WHEEL[1])}
-    options = {"signals": ("wheel_speed", "whisker_left"), "cache": tmp_path / "cache"}
-    for name in whole:
-        path = next(session.rglob(name))
-        path.write_bytes(whole[name][:200])
-    with pytest.warns(
-        NeuromaskWarning, match="read without what is damaged.*spikes.times.*wheel.p"
-    ):
-        got = load(**options)
-    assert set(got.neurons["probe"]) == {"probe01"}
-    assert set(got.signals) == {"whisker_left"}
-    assert got.report["item"].tolist() == ["probes", "signal wheel_speed"]
-    for name, content in whole.items():
-        next(session.rglob(name)).write_bytes(content)
-    assert set(load(**options).neurons["probe"]) == {"probe00", "probe01"}
-
-
-def test_one_unit_whose_clock_starts_again_is_left_out(two_probes):
-    session, load = two_probes
-    folder = probe(session)
-    right = load()
-    times, clusters = (np.load(folder / f"spikes.{n}.npy") for n in ("times", "clusters"))
-    train = times[clusters == 2]
-    train[len(train) // 2 :] -= train[len(train) // 2] - 1.0
-    times[clusters == 2] = train
-    np.save(folder / "spikes.times.npy", times)
-    got = load()
-    kept = (right.neurons["cluster"] != 2).to_numpy()
-    np.testing.assert_array_equal(got.counts, right.counts[:, :, kept])
-    assert got.neurons["cluster"].tolist() == right.neurons["cluster"][kept].tolist()
-    assert got.report.to_dict("records") == [
-        {"item": "neurons", "reason": "clock starts again, in probe00", "dropped": 1, "kept": 4}
-    ]
-
-
-def test_one_unit_on_no_channel_or_at_no_place_is_left_out(two_probes):
-    session, load = two_probes
-    channels = probe(session) / "clusters.channels.npy"
-    values = np.load(channels)
-    values[1] = 9999
-    np.save(channels, values)
-    places = probe(session, "probe01") / "channels.brainLocationIds_ccf_2017.npy"
-    ids = np.load(places)
-    ids[np.load(probe(session, "probe01") / "clusters.channels.npy")[0]] = 12345678
-    np.save(places, ids)
-    got = load()
-    assert got.neurons["cluster"].tolist() == [0, 2, 3, 4, 6, 7, 8, 9, 10]
-    assert got.report[["reason", "dropped"]].to_records(index=False).tolist() == [
-        ("on no channel of probe00", 1),
-        ("atlas id that Allen's atlas does not have", 1),
-    ]
-
-
-def test_spikes_out_of_order_are_sorted_and_those_of_no_cluster_left_out(two_probes):
-    session, load = two_probes
-    right = load()
-    folder = probe(session)
-    order = np.argsort(np.load(folder / "spikes.clusters.npy"), kind="stable")  # as phy may write
-    rewrite(folder, order, "spikes.times.npy", "spikes.clusters.npy")
-    for name, value in (("times", 0.5), ("clusters", 77)):
-        path = folder / f"spikes.{name}.npy"
-        np.save(path, np.append(np.load(path), value).astype(np.load(path).dtype))
-    got = load()
-    np.testing.assert_array_equal(got.counts, right.counts)
-    assert got.report["reason"].tolist() == [
-        "of clusters that the table of probe00 lacks",
-        "out of order in probe00, sorted",
-    ]
 
 
 # What is broken, and what is said.
@@ -598,7 +377,7 @@ def test_damaged_sessions_are_refused(broken, damage, message):
 def test_files_that_were_not_downloaded_are_named(broken):
     session, _ = broken
     one, eids = alf.connect(session.parents[4])
-    (probe(session) / "spikes.times.npy").unlink()
+    (alf.probe_folder(session) / "spikes.times.npy").unlink()
     message = r"spikes.times in 'alf/probe00/pykilosort' .* not downloaded.*Here are: alf/.*Missing are: alf/probe00/pykilosort/spikes.times.npy"
     with pytest.raises(InvalidInputError, match=message):
         nm.load_ibl(eids["broken"], one=one, cache=False)
@@ -635,7 +414,7 @@ REFUSED = [
     ({"bin_width": 0.03}, "do not fill the window"),
     ({"complete": ["stimOn"]}, "complete needs the column 'stimOn' .*Did you mean 'stimOn_times'"),
     ({"reaction_time": (5, 6)}, r"none of 40 trials is left.*40 \(reaction time outside of 5 to 6"),
-    ({"min_rate": 1e5}, "load_ibl: session .*: no neuron is left.* Lower min_rate"),
+    ({"min_rate": 1e5}, "load_ibl: no neuron is left.* Lower min_rate"),
     ({"window": (-150, 150)}, r"none of 40 trials is left.*\(beyond the recording\)"),
 ]
 

@@ -17,7 +17,8 @@ import torch
 
 from ..datasets.binning import bin_spikes
 from ..datasets.brainset.files import columns, opened, part
-from ..datasets.brainset.splits import PARTS, inside
+from ..datasets.brainset.splits import PARTS
+from ..datasets.intervals import within
 from ..datasets.report import Report
 from ..errors import InvalidInputError, public, warn
 from ..session import Session
@@ -253,7 +254,7 @@ def _behaviour(data: Any, spec: Any, task: Task, path: Any, report: Report) -> _
     starts, stops = (np.asarray(x, float) for x in (windows.start, windows.end))
     split = np.full(len(starts), "", object)
     for name, domain in _domains(data, "ts1", path).items():
-        split[inside(domain, starts, stops)] = name
+        split[within(domain, starts, stops)] = name
     kept = split != ""
     report.dropped(f"trials of {task.name}", "between the splits", (~kept).sum(), kept.sum())
     trials = pd.DataFrame({"split": split, "trial_id": np.asarray(windows.trial_index)})

@@ -38,6 +38,10 @@ class Report:
         """Add the rows of another report."""
         self._rows += other._rows
 
+    def add_table(self, rows: pd.DataFrame) -> None:
+        """Add the rows of a table of :meth:`table`."""
+        self._rows += list(rows.itertuples(index=False, name=None))
+
     def table(self) -> pd.DataFrame:
         """Give the rows: item, reason, dropped, kept."""
         return pd.DataFrame(self._rows, columns=REPORT_COLUMNS)

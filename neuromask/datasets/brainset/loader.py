@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,11 +12,21 @@ import pandas as pd
 from ...errors import InvalidInputError, public, suggest
 from ...session import Session
 from ..binning import bin_edges
+from ..intervals import read_intervals
+from ..marking import mark_unrecorded
 from ..report import Report
-from ..spike_times import from_spike_times
-from ..trials import filter_trials, trials_within
+from ..spike_times import NOT_LISTED, from_spike_times
+from ..trials import (
+    check_unrecorded,
+    filter_trials,
+    recorded_bins,
+    refuse_unrecorded,
+    trials_within,
+    warn_of_overlap,
+)
+from ..units import choose_by_rate, choose_units
 from .files import columns, find, named, opened, part
-from .splits import inside, read_splits, splits_of_masks, splits_of_windows
+from .splits import read_splits, splits_of_masks, splits_of_windows
 
 __all__ = ["load_brainset"]
 
@@ -46,14 +56,18 @@ def load_brainset(
     window: tuple[float, float] = (-0.5, 1.5),
     bin_width: float = 0.02,
     region_column: str | None = None,
+    quality: Mapping[str, Any] | None = None,
     min_rate: float = 0.0,
+    include: Collection[Any] | None = None,
+    exclude: Collection[Any] | None = None,
+    ends: str | None = None,
+    unrecorded: str = "drop",
     signals: str | Sequence[str] | None = None,
     session_id: str | None = None,
 ) -> Session:
     """Read a session from an HDF5 file of torch_brain, as brainsets and BrainWideBench give them.
 
-    Trials without an event, or with a window that reaches into time that was not recorded (beyond
-    the domain of the spikes, or into a gap of it), are dropped, and `report` counts them. Needs
+    Recorded time is the domain of the spikes, with its gaps. What is left out is in `report`. Needs
     temporaldata: ``pip install 'neuromask[brainset]'``.
 
     Parameters
@@ -72,8 +86,20 @@ def load_brainset(
     region_column : str, optional
         Column of units that names regions. By default the first present of ``region``,
         ``brain_region``, ``brain_area``, ``area``, ``region_beryl`` and similar names.
+    quality : mapping of str to number, str or collection, optional
+        What units must have by column: a number is the least value, text such as ``"< 0.1"`` a
+        bound, other text the one value, a collection those allowed; for example ``{"label": 1.0}``.
     min_rate : float, default=0
-        Fewest spikes per second of a unit that is kept.
+        Fewest spikes per second of recorded time of a unit that is kept.
+    include, exclude : collection, optional
+        Units to keep, and units to leave out, by the column ``id`` of the file's units, or by row
+        where there is none.
+    ends : str, optional
+        Column of the intervals that holds when each trial ends, such as ``"end"``; bins after it are
+        marked as not observed.
+    unrecorded : {"drop", "mark", "refuse"}, default="drop"
+        What becomes of trials that reach into time that was not recorded: left out, kept with these
+        bins marked as not observed, or an error.
     signals : str or sequence of str, optional
         Variables of time series, by their path with dots, such as ``"cursor.vel"``; "all" for every
         one but those of spikes. They are sampled at the end of each bin.
@@ -105,6 +131,7 @@ def load_brainset(
     >>> session = load_brainset("c_20131003_center_out.h5", align="go_cue_time")  # doctest: +SKIP
     """
     edges = bin_edges(window, bin_width)
+    check_unrecorded(unrecorded)
     report = Report()
     with opened(path) as data:
         times, unit_index, recorded = _read_spikes(data, path, report)
@@ -116,31 +143,48 @@ def load_brainset(
         masks = splits_of_masks(trials)
         if masks is not None and "split" not in trials:
             trials["split"] = masks
-        trials["event_time"] = at
-        rules = trials_within(at, edges, (recorded[0, 0], recorded[-1, 1]), name)
-        rules["in time that was not recorded"] = inside(recorded, at + edges[0], at + edges[-1])
-        trials = filter_trials(trials, rules, report)
+        until = None if ends is None else _column(trials, "ends", ends)
+        rules = trials_within(at, edges, recorded, name, unrecorded=unrecorded, ends=until)
+        if unrecorded == "refuse":
+            refuse_unrecorded(rules, at, edges, recorded)
+        trials = filter_trials(trials.assign(event_time=at), rules, report)
+        at = trials.pop("event_time").to_numpy(float)
+        until = None if ends is None else _column(trials, "ends", ends)
         sampled = _read_signals(data, signals, report)
         subject = part(data, "subject", "id")
         named_id = part(data, "session", "id")
     try:
+        units = choose_units(units, quality, include, exclude, report)
+        n_spikes = pd.Series(unit_index).value_counts()
+        rates = n_spikes.reindex(units.index, fill_value=0) / float(np.diff(recorded).sum())
+        rates = choose_by_rate(units.assign(firing_rate=rates), min_rate, report)["firing_rate"]
+        warn_of_overlap(at, edges)
         session = from_spike_times(
             times,
             unit_index,
-            events=trials["event_time"].to_numpy(float),
+            events=at,
             window=window,
             bin_width=bin_width,
-            neurons=units,
-            trials=trials.drop(columns="event_time"),
+            neurons=units.loc[rates.index],
+            trials=trials,
             signals=sampled,
-            min_rate=min_rate,
-            recording=(recorded[0, 0], recorded[-1, 1]),
+            recording=(
+                min(recorded[0, 0], at.min() + edges[0]),
+                max(recorded[-1, 1], at.max() + edges[-1]),
+            ),
             session_id=str(session_id or named_id or "session"),
             subject=None if subject is None else str(subject),
         )
     except InvalidInputError as error:
         raise InvalidInputError(f"{path}: {error.reason}") from error
-    session.report = pd.concat([report.table(), session.report], ignore_index=True)
+    session.neurons["firing_rate"] = rates.to_numpy()
+    found = session.report["reason"] != NOT_LISTED  # in the report already, as what they are
+    report.add_table(session.report[found])
+    bins = recorded_bins(at, edges, recorded, until)
+    if bins is not None:
+        always = dict.fromkeys(rates.index, recorded)
+        session = mark_unrecorded(session, bins, always, edges, report)
+    session.report = report.table()
     return session
 
 
@@ -154,8 +198,7 @@ def _read_spikes(data: Any, path: Any, report: Report) -> tuple[np.ndarray, np.n
         )
     times, unit_index = np.asarray(spikes.timestamps, float), np.asarray(spikes.unit_index)
     domain = spikes.domain
-    recorded = np.stack([np.asarray(domain.start, float), np.asarray(domain.end, float)], 1)
-    recorded = recorded[np.argsort(recorded[:, 0])]
+    recorded = read_intervals("the domain of spikes", np.stack([domain.start, domain.end], 1))
     if not len(times):
         raise InvalidInputError(f"{path} has no spike; expected one or more. Make the file again.")
     report.noted("spikes", SORTED_SPIKES, int((times < np.maximum.accumulate(times)).sum()))
@@ -194,14 +237,19 @@ def _read_events(data: Any, events: Any, align: str) -> tuple[pd.DataFrame, str]
             )
         return pd.DataFrame({"event_time": at}), "event"
     trials = columns(find(data, events, ("Interval",), "events"))
-    if align not in trials:
-        raise InvalidInputError(
-            f"align={align!r} is no column of {events!r}, which has {list(trials.columns)}."
-            f"{suggest(align, trials.columns)}"
-        )
+    at = _column(trials, "align", align)
     if "event_time" in trials and align != "event_time":
         trials = trials.rename(columns={"event_time": "file_event_time"})
-    return trials.assign(event_time=trials[align].to_numpy(float)), f"{events}.{align}"
+    return trials.assign(event_time=at), f"{events}.{align}"
+
+
+def _column(trials: pd.DataFrame, option: str, name: str) -> np.ndarray:
+    if name not in trials:
+        raise InvalidInputError(
+            f"{option}={name!r} is no column of the intervals, which have {list(trials.columns)}."
+            f"{suggest(name, trials.columns)}"
+        )
+    return trials[name].to_numpy(float)
 
 
 def _read_signals(

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..intervals import ROUNDING, within
 from .files import named
 
-__all__ = ["PARTS", "inside", "read_splits", "splits_of_masks", "splits_of_windows"]
+__all__ = ["PARTS", "read_splits", "splits_of_masks", "splits_of_windows"]
 
 #: What files call the parts, and what they are called here.
 PARTS = {"train": "train", "valid": "valid", "val": "valid", "test": "test"}
 _DOMAIN = re.compile(rf"(?:(?P<scope>.+)_)?(?P<part>{'|'.join(PARTS)})_domain")
-TOLERANCE = 1e-9  # seconds
 
 Domains = dict[str, np.ndarray]
 
@@ -37,18 +37,10 @@ def read_splits(data: Any) -> dict[str, Domains]:
     return splits
 
 
-def inside(intervals: np.ndarray, starts: np.ndarray, stops: np.ndarray) -> np.ndarray:
-    """Whether each window lies wholly in one of the intervals (n, 2), sorted and disjoint."""
-    if not len(intervals):
-        return np.zeros(len(starts), bool)
-    row = np.searchsorted(intervals[:, 0], starts + TOLERANCE, side="right") - 1
-    return (row >= 0) & (stops <= intervals[row, 1] + TOLERANCE)
-
-
 def _touches(intervals: np.ndarray, starts: np.ndarray, stops: np.ndarray) -> np.ndarray:
     """Whether each window shares time with any of the intervals."""
-    before = np.searchsorted(np.sort(intervals[:, 1]), starts + TOLERANCE, side="right")
-    begun = np.searchsorted(np.sort(intervals[:, 0]), stops - TOLERANCE)
+    before = np.searchsorted(np.sort(intervals[:, 1]), starts + ROUNDING, side="right")
+    begun = np.searchsorted(np.sort(intervals[:, 0]), stops - ROUNDING)
     return begun > before
 
 
@@ -75,7 +67,7 @@ def splits_of_windows(
     starts, stops = events + edges[0], events + edges[-1]
     of_trial = np.full(len(events), np.nan, object)
     for name, intervals in domains.items():
-        mine = inside(intervals[np.argsort(intervals[:, 0])], events, events)
+        mine = within(intervals[np.argsort(intervals[:, 0])], events, events)
         mine &= _touches(intervals, starts, stops)
         for other in domains.keys() - {name}:
             mine &= ~_touches(domains[other], starts, stops)

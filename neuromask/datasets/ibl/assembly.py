@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,13 +10,22 @@ import pandas as pd
 
 from ...errors import InvalidInputError, suggest, warn
 from ...session import Session
+from ..intervals import read_intervals
+from ..marking import mark_unrecorded
 from ..report import Report
 from ..spike_times import NOT_LISTED, from_spike_times
-from ..trials import filter_trials, trials_within
+from ..trials import (
+    filter_trials,
+    recorded_bins,
+    refuse_unrecorded,
+    trials_within,
+    warn_of_overlap,
+)
+from ..units import choose_by_rate, choose_units
 from .behaviour import trial_rules, trials_table
 from .files import DamagedFileError, SessionFiles, region_names
 from .signals import read_signals
-from .units import Probe, merge_probes
+from .units import Probe, merge_probes, recorded_spans
 
 __all__ = ["read_session"]
 
@@ -34,24 +43,34 @@ def read_session(
     atlas: str,
     min_label: float,
     min_rate: float,
+    quality: Mapping[str, Any] | None,
+    include: Sequence[Any] | None,
+    exclude: Sequence[Any] | None,
     signals: Sequence[str],
     complete: Sequence[str],
     no_choice: bool,
     reaction_time: Sequence[float] | None,
     feedback_delay: float | None,
+    ends: str | None,
+    unrecorded: str,
     revision: str | None,
 ) -> Session:
     """Read one session; the parameters are those of `load_ibl`, resolved."""
-    files, report = SessionFiles(one, eid, revision), Report()
-    times, clusters, units = merge_probes(_read_probes(files, report))
+    files, report, borders = SessionFiles(one, eid, revision), Report(), np.asarray(edges)
+    probes = _read_probes(files, report, quality or {})
+    spans = recorded_spans(probes)
+    times, clusters, units = merge_probes(probes)
+    units = _listed_units(units, include, exclude, report)
     units = _good_units(units, min_label, report)
+    units = choose_units(units, quality, None, None, report)
     units = _placed_units(units, atlas, report)
+    units = _active_units(units, clusters, spans, min_rate, report)
+    recorded = read_intervals("recording", np.concatenate(list(spans.values())))
     trials = _read_trials(files, report)
-    if align not in trials:
-        raise InvalidInputError(
-            f"align={align!r} is no column of trials, which has {sorted(trials)}."
-            f"{suggest(align, trials)}"
-        )
+    at, until = (
+        _column(trials, "align", align),
+        None if ends is None else _column(trials, "ends", ends),
+    )
     rules = trial_rules(
         trials,
         complete=complete,
@@ -59,15 +78,19 @@ def read_session(
         reaction_time=reaction_time,
         feedback_delay=feedback_delay,
     )
-    recording = (float(times[0]), float(times[-1]))
-    rules |= trials_within(
-        trials[align].to_numpy(float), np.asarray(edges), np.array([recording]), align
+    within = trials_within(at, borders, recorded, align, unrecorded=unrecorded, ends=until)
+    if unrecorded == "refuse":
+        _refuse(rules, within, at, borders, recorded)
+    trials = filter_trials(trials, rules | within, report)
+    at, until = (
+        trials[align].to_numpy(float),
+        None if ends is None else trials[ends].to_numpy(float),
     )
-    trials = filter_trials(trials, rules, report)
+    warn_of_overlap(at, borders)
     behaviour = read_signals(
         files,
         signals,
-        recording=recording,
+        recording=(recorded[0, 0], recorded[-1, 1]),
         bin_width=bin_width,
         n_trials=len(trials),
         report=report,
@@ -76,27 +99,93 @@ def read_session(
         session = from_spike_times(
             times,
             clusters,
-            events=trials[align].to_numpy(float),
+            events=at,
             window=(edges[0], edges[-1]),
             bin_width=bin_width,
-            neurons=units,
+            neurons=units.drop(columns="firing_rate"),
             trials=trials,
             signals=behaviour,
-            min_rate=min_rate,
+            recording=(
+                min(recorded[0, 0], at.min() + edges[0]),
+                max(recorded[-1, 1], at.max() + edges[-1]),
+            ),
             session_id=eid,
             subject=files.subject,
         )
     except InvalidInputError as error:
         raise InvalidInputError(f"session {eid}: {error.reason}") from error
+    session.neurons["firing_rate"] = units["firing_rate"].to_numpy()
     if files.damaged:
         warn(f"session {eid} is read without what is damaged. {' '.join(files.damaged)}")
-    # Units below the threshold are in the report already, as what they are.
     found = session.report[session.report["reason"] != NOT_LISTED]
-    session.report = pd.concat([report.table(), found], ignore_index=True)
+    report.add_table(found)
+    bins = recorded_bins(at, borders, recorded, until)
+    session = mark_unrecorded(
+        session,
+        np.ones(session.shape[:2], bool) if bins is None else bins,
+        {unit: spans[probe] for unit, probe in units["probe"].items()},
+        borders,
+        report,
+    )
+    session.report = report.table()
     return session
 
 
-def _read_probes(files: SessionFiles, report: Report) -> list[Probe]:
+def _refuse(
+    rules: Mapping[str, np.ndarray],
+    within: Mapping[str, np.ndarray],
+    at: np.ndarray,
+    edges: np.ndarray,
+    recorded: np.ndarray,
+) -> None:
+    """Refuse trials in time that was not recorded, among those that pass all other rules."""
+    passed = np.isfinite(at) & np.logical_and.reduce([np.ones(len(at), bool), *rules.values()])
+    kept = {reason: value[passed] for reason, value in within.items()}
+    refuse_unrecorded(kept, at[passed], edges, recorded)
+
+
+def _column(trials: pd.DataFrame, option: str, name: str) -> np.ndarray:
+    if name not in trials:
+        raise InvalidInputError(
+            f"{option}={name!r} is no column of trials, which has {sorted(trials)}."
+            f"{suggest(name, trials)}"
+        )
+    return trials[name].to_numpy(float)
+
+
+def _listed_units(
+    units: pd.DataFrame,
+    include: Sequence[Any] | None,
+    exclude: Sequence[Any] | None,
+    report: Report,
+) -> pd.DataFrame:
+    """Choose units by their uuid, or by their number over all probes."""
+    for chosen in ({"include": include, "exclude": None}, {"include": None, "exclude": exclude}):
+        listed = next((ids for ids in chosen.values() if ids is not None), None)
+        if listed is None:
+            continue
+        by_uuid = "uuid" in units and all(isinstance(unit, str) for unit in listed)
+        table = units.assign(id=units["uuid"]) if by_uuid else units
+        kept = choose_units(table, None, chosen["include"], chosen["exclude"], report)
+        units = units.loc[kept.index]
+    return units
+
+
+def _active_units(
+    units: pd.DataFrame,
+    clusters: np.ndarray,
+    spans: Mapping[str, np.ndarray],
+    min_rate: float,
+    report: Report,
+) -> pd.DataFrame:
+    """Keep units that fire, by their rate while their probe was recorded."""
+    n_spikes = np.bincount(clusters, minlength=int(units.index.max()) + 1)[units.index]
+    seconds = units["probe"].map({name: float(np.ptp(span)) for name, span in spans.items()})
+    units = units.assign(firing_rate=n_spikes / np.maximum(seconds, 1e-12))
+    return choose_by_rate(units, min_rate, report)
+
+
+def _read_probes(files: SessionFiles, report: Report, quality: Collection[str]) -> list[Probe]:
     """Read each probe from its best sorting; one that cannot be used is left out."""
     collections = [c for c in files.collections("spikes.times*") if c.startswith("alf/probe")]
     names = sorted({collection.split("/")[1] for collection in collections})
@@ -105,7 +194,9 @@ def _read_probes(files: SessionFiles, report: Report) -> list[Probe]:
             f"session {files.eid} has no sorted spikes (alf/probe*/spikes.times). It has: "
             f"{', '.join(files.names) or 'nothing'}. Choose another session or revision."
         )
-    found = {name: _read_probe(files, name, _best(name, collections), report) for name in names}
+    found = {
+        name: _read_probe(files, name, _best(name, collections), report, quality) for name in names
+    }
     probes = [probe for probe in found.values() if isinstance(probe, Probe)]
     reasons = [reason for reason in found.values() if isinstance(reason, str)]
     if not probes:
@@ -118,7 +209,9 @@ def _read_probes(files: SessionFiles, report: Report) -> list[Probe]:
     return probes
 
 
-def _read_probe(files: SessionFiles, name: str, collection: str, report: Report) -> Probe | str:
+def _read_probe(
+    files: SessionFiles, name: str, collection: str, report: Report, quality: Collection[str]
+) -> Probe | str:
     """Read one probe, or say why it cannot be used."""
     read = {}
     try:
@@ -145,7 +238,7 @@ def _read_probe(files: SessionFiles, name: str, collection: str, report: Report)
         return f"{name} has no {' and no '.join(lacking)} in {collection!r}"
     if locations is None:
         return f"{name} has no places in the brain"
-    return Probe.of(name, read["spikes"], read["clusters"], locations, report)
+    return Probe.of(name, read["spikes"], read["clusters"], locations, report, quality)
 
 
 def _best(name: str, collections: Sequence[str]) -> str:

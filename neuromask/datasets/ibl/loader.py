@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import joblib
@@ -16,6 +16,7 @@ from ...errors import InvalidInputError, public, suggest
 from ...session import Session
 from ..binning import bin_edges
 from ..cache import cache_folder, cached
+from ..trials import check_unrecorded
 from .assembly import read_session
 from .files import DAMAGED, Connection, need_one
 from .lists import IBL_SESSIONS, RELEASE_TAGS
@@ -54,11 +55,16 @@ def load_ibl(
     atlas: str = "Beryl",
     min_label: float = 1.0,
     min_rate: float = 0.0,
+    quality: Mapping[str, Any] | None = None,
+    include: Sequence[Any] | None = None,
+    exclude: Sequence[Any] | None = None,
     signals: Sequence[str] = USUAL_SIGNALS,
     complete: Sequence[str] = COMPLETE,
     no_choice: bool = False,
     reaction_time: tuple[float, float] | None = (0.08, 2.0),
     feedback_delay: float | None = 10.0,
+    ends: str | None = None,
+    unrecorded: str = "drop",
     revision: str | None = REVISION,
     one: Any = None,
     mode: str = "auto",
@@ -88,6 +94,12 @@ def load_ibl(
         Least share of IBL's three quality criteria that a unit passes; 0 takes all units.
     min_rate : float, default=0
         Fewest spikes per second over the recording.
+    quality : mapping of str to number, str or collection, optional
+        What units must have, by column of IBL's metrics: a number is the least value, text such as
+        ``"< 0.1"`` a bound, other text the one value, a collection those allowed; for example
+        ``{"contamination": "< 0.1", "amp_median": 5e-5}``.
+    include, exclude : sequence of str or int, optional
+        Units to keep, and units to leave out, by uuid or by number over all probes, ``cluster``.
     signals : sequence of str
         Of ``wheel_velocity``, ``wheel_speed`` (rad/s), ``whisker_left``, ``whisker_right`` (motion
         energy), ``pupil_left``, ``pupil_right`` (diameter, pixels), ``paws_left``, ``paws_right``
@@ -103,6 +115,13 @@ def load_ibl(
         Least and most seconds from stimulus to first movement.
     feedback_delay : float or None, default=10
         Most seconds from go cue to feedback.
+    ends : str, optional
+        Column of trials that holds when each ends, such as ``"feedback_times"``; bins after it are
+        marked as not observed.
+    unrecorded : {"drop", "mark", "refuse"}, default="drop"
+        What becomes of trials that reach beyond the recording: left out, kept with these bins marked
+        as not observed, or an error. Where one probe was recorded for less time than another, its
+        units are marked as not observed for the rest.
     revision : str or None, default="2024-05-06"
         Data as they were at this date, so that later changes in the database change no result; None
         is the latest.
@@ -148,6 +167,7 @@ def load_ibl(
         )
     check_fraction("min_rate", min_rate, low=0.0, high=1e6)
     check_positive_int("n_jobs", n_jobs)
+    check_unrecorded(unrecorded)
     signals = [signals] if isinstance(signals, str) else list(signals)
     for name in signals:
         check_choice("signals", name, SIGNALS)
@@ -161,11 +181,16 @@ def load_ibl(
         "atlas": atlas,
         "min_label": float(min_label),
         "min_rate": float(min_rate),
+        "quality": None if quality is None else _plain(quality),
+        "include": None if include is None else _plain(include),
+        "exclude": None if exclude is None else _plain(exclude),
         "signals": signals,
         "complete": list(complete),
         "no_choice": bool(no_choice),
         "reaction_time": None if reaction_time is None else [float(x) for x in reaction_time],
         "feedback_delay": None if feedback_delay is None else float(feedback_delay),
+        "ends": None if ends is None else EVENTS.get(ends, ends),
+        "unrecorded": unrecorded,
         "revision": revision,
     }
     connection = Connection(one, mode)
@@ -228,6 +253,19 @@ def ibl_sessions(name: str, *, one: Any = None) -> list[str]:
             f"{suggest(name, known)}"
         )
     return eids
+
+
+def _plain(given: Any) -> Any:
+    """Give ids or rules as JSON can hold them, for the name of the session in the cache."""
+    if isinstance(given, Mapping):
+        return {str(key): _plain(value) for key, value in given.items()}
+    if isinstance(given, (str, bool, int, float)):
+        return given
+    if isinstance(given, np.generic):
+        return given.item()
+    if isinstance(given, Iterable):
+        return [_plain(value) for value in given]
+    return str(given)
 
 
 def _is_whole(session: Session) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,10 +12,13 @@ import pandas as pd
 from ..report import Report
 from ..samples import find_restart
 
-__all__ = ["Probe", "merge_probes"]
+__all__ = ["Probe", "merge_probes", "recorded_spans"]
 
 # Share of spikes or units that may point at what does not exist: with more, files are of two sortings.
 FEW = 0.1
+# A probe that is silent at an end of the session for longer than this was not recorded there. In as many
+# usual intervals between its spikes nothing would come by chance.
+SILENCE, USUAL_INTERVALS = 1.0, 30.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class Probe:
         clusters: Mapping[str, Any],
         locations: Mapping[str, np.ndarray],
         report: Report,
+        quality: Collection[str] = (),
     ) -> Probe | str:
         """Make a probe from ALF objects, or say why they make none.
 
@@ -66,6 +70,8 @@ class Probe:
             ``brainLocationIds_ccf_2017`` of each channel and, where present, ``mlapdv``.
         report : Report
             Gets what is left out.
+        quality : collection of str
+            Further columns of the metrics that the table is to have.
         """
         channels = np.asarray(clusters["channels"], float).ravel()
         ids = np.asarray(locations["brainLocationIds_ccf_2017"], float).ravel()
@@ -110,11 +116,13 @@ class Probe:
         table = pd.DataFrame({"probe": name, "probe_cluster": np.arange(n)})
         metrics = clusters.get("metrics")
         table["label"] = np.nan
-        if metrics is not None and "label" in metrics:
+        if metrics is not None:
             # Rows are found by the id they carry: clusters without metrics have none.
-            labels = metrics.set_index("cluster_id") if "cluster_id" in metrics else metrics
-            labels = labels[~labels.index.duplicated()]
-            table["label"] = labels["label"].reindex(range(n)).to_numpy(float)
+            rows = metrics.set_index("cluster_id") if "cluster_id" in metrics else metrics
+            rows = rows[~rows.index.duplicated()].reindex(range(n))
+            for column in rows.columns.intersection(["label", *quality]):
+                table[column] = rows[column].to_numpy()
+            table["label"] = table["label"].astype(float)
         if len(clusters.get("depths", ())) == n:
             table["depth"] = np.asarray(clusters["depths"], float)
         if len(clusters.get("uuids", ())) == n:
@@ -152,3 +160,19 @@ def merge_probes(probes: Sequence[Probe]) -> tuple[np.ndarray, np.ndarray, pd.Da
     order = np.argsort(times, kind="stable")
     tables = [p.table.set_index(p.table.index + n) for p, n in zip(probes, first, strict=True)]
     return times[order], clusters[order], pd.concat(tables)
+
+
+def recorded_spans(probes: Sequence[Probe]) -> dict[str, np.ndarray]:
+    """Give when each probe was recorded (1, 2), in seconds: from the first to the last spike of all.
+
+    A probe that begins later or stops earlier than the others is given its own first and last spike.
+    """
+    ends = {p.name: (float(p.times.min()), float(p.times.max())) for p in probes}
+    first, last = min(a for a, _ in ends.values()), max(b for _, b in ends.values())
+    spans = {}
+    for probe in probes:
+        start, stop = ends[probe.name]
+        usual = max(SILENCE, USUAL_INTERVALS * (stop - start) / len(probe.times))
+        span = (start if start - first > usual else first, stop if last - stop > usual else last)
+        spans[probe.name] = np.array([span])
+    return spans
