@@ -40,7 +40,7 @@ def probe(file, places, **columns):
 
 def units(file, spikes=None, **columns):
     for name in columns:
-        if name not in ("electrodes", "electrode_group", "id"):
+        if name not in ("electrodes", "electrode_group", "id", "obs_intervals"):
             file.add_unit_column(name, name)
     for i, train in enumerate(TRAINS if spikes is None else spikes):
         file.add_unit(spike_times=train, **{k: v[i] for k, v in columns.items()})

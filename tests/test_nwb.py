@@ -258,6 +258,27 @@ def test_quality_and_rate_choose_units_and_are_reported(ibl_like, steinmetz_like
     assert label.neurons["cluster"].tolist() == [2]
 
 
+def test_units_are_chosen_by_bounds_and_ids(tmp_path):
+    path = made(tmp_path, isi=[0.1, 0.2, 0.5, 0.9, np.nan, 0.0], ok=[True, False] * 3)
+    for rule, kept in (
+        ({"isi": "< 0.5"}, [0, 1, 5]),
+        ({"isi": "<=0.5"}, [0, 1, 2, 5]),
+        ({"isi": "> 0.5"}, [3]),
+        ({"isi": " >= 5e-1"}, [2, 3]),
+        ({"ok": True}, [0, 2, 4]),
+    ):
+        assert nm.load_nwb(path, quality=rule).neurons["cluster"].tolist() == kept
+    session = nm.load_nwb(path, include=[0, 1, 4], exclude=[4], quality={"isi": "< 0.2"})
+    assert session.neurons["cluster"].tolist() == [0]
+    assert session.report["reason"].tolist() == ["not in include", "in exclude", "isi not < 0.2"]
+    with pytest.raises(InvalidInputError, match="exclude names 9, which is no unit"):
+        nm.load_nwb(path, exclude=[9])
+    with pytest.raises(
+        InvalidInputError, match="is a least value or a bound, but the column holds"
+    ):
+        nm.load_nwb(path, quality={"region": "< 3"})
+
+
 def test_silent_units_are_reported(tmp_path):
     session = nm.load_nwb(made(tmp_path, [*TRAINS, np.zeros(0)]))
     assert session.n_neurons == N_UNITS
@@ -284,13 +305,14 @@ def test_one_signal_may_be_given_by_its_name(ibl_like):
 
 def test_all_signals_are_those_that_can_be_read(ibl_like):
     session = nm.load_nwb(ibl_like, signals="all")
-    assert sorted(session.signals) == ["WheelPosition", "left/paw", "right/paw"]
-    rows = list(session.report.itertuples(index=False, name=None))[1:]
+    assert sorted(session.signals) == ["WheelPosition", "backwards", "left/paw", "right/paw"]
+    rows = list(session.report.itertuples(index=False, name=None))[1:3]
     assert rows == [
         ("signals", "no numbers in one or two dimensions: wheel/cube", 1, 5),
         ("signals", "times and values of unequal number: wheel/cut", 1, 5),
-        ("signals", "times that fall back by more than 0.1 s: wheel/backwards", 1, 5),
     ]
+    at = session.signals["WheelPosition"]
+    np.testing.assert_allclose(session.signals["backwards"], 99.99 - at, atol=1e-9)
 
 
 REFUSED = [
@@ -299,14 +321,20 @@ REFUSED = [
     ({"align": "start_time", "events": EVENTS}, "given both align='start_time' and events"),
     ({"events": [[1.0]]}, r"events has shape \(1, 1\); expected one time a trial"),
     ({"events": "soon"}, "events 'soon' is not in the file; it has .'trials', 'backwards', 'cut'"),
-    ({"events": [np.nan, 1e6]}, "none of 2 trials is left.*1 .no event., 1 .beyond the recording"),
+    ({"events": [np.nan, 1e3]}, "none of 1 trials is left.*1 .beyond the recording"),
     ({"window": (1, 0)}, r"load_nwb: window=\(1, 0\)"),
     ({"region_column": "beril_location"}, "is in neither table.*Did you mean 'beryl_location'"),
     ({"region_column": "firing_rate"}, "region_column='firing_rate' holds no text"),
     ({"quality": {"label": 1.0}}, "quality names 'label'; expected one of the units' columns"),
     ({"quality": {"kilosort_label": "good"}}, "Did you mean 'kilosort2_label'"),
-    ({"quality": {"kilosort2_label": 1}}, "is a least value, but the column holds text, .'good'"),
-    ({"quality": {"kilosort2_label": None}}, "expected a least value, a text or a list"),
+    (
+        {"quality": {"kilosort2_label": 1}},
+        "is a least value or a bound, but the column holds text, .'good'",
+    ),
+    (
+        {"quality": {"kilosort2_label": None}},
+        "expected a least value, a bound such as '< 0.5', a text or",
+    ),
     ({"quality": "good"}, "quality='good'; expected a mapping from columns of units"),
     (
         {"quality": {"ibl_quality_score": 2}},
@@ -321,7 +349,6 @@ REFUSED = [
     ({"signals": "raw"}, "signal 'raw' is not in the file"),
     ({"signals": "paw"}, r"names 2 places, \['video/left/paw', 'video/right/paw'\].*'left/paw'"),
     ({"signals": ["wheel/cube"]}, "wheel/cube has no numbers in one or two dimensions"),
-    ({"signals": "backwards"}, "wheel/backwards has times that fall back by more than 0.1 s"),
     ({"signals": "cut"}, "wheel/cut has times and values of unequal number"),
     ({"signals": True}, "signals=True; expected names of time series, 'all' or None"),
 ]

@@ -99,7 +99,8 @@ def test_a_file_without_trials_says_what_there_is_and_what_to_pass(tmp_path):
     path = made(tmp_path, with_trials=False, more=more)
     message = (
         r"no table of trials; it has times of events in \['intervals/gabors_presentations'\]. "
-        "Name one, events=name, or pass the time of each trial's event in seconds, events=array"
+        "Name one, events=name, pass the time of each trial's event in seconds, events=array, or cut "
+        "the whole recording into windows, window=1.0"
     )
     with pytest.raises(InvalidInputError, match=message):
         nm.load_nwb(path)

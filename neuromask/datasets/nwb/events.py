@@ -94,7 +94,8 @@ def _trials(found: Mapping[str, Any], path: Any) -> str:
     shown = f"{others[:20]}" + (f" and {len(others) - 20} more" if len(others) > 20 else "")
     raise InvalidInputError(
         f"{path} has no table of trials; it has times of events in {shown if others else 'no place'}."
-        " Name one, events=name, or pass the time of each trial's event in seconds, events=array."
+        " Name one, events=name, pass the time of each trial's event in seconds, events=array, or cut "
+        "the whole recording into windows, window=1.0."
     )
 
 

@@ -9,20 +9,28 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..._checks import check_fraction
 from ...errors import InvalidInputError, public, suggest
 from ...session import Session
 from ..binning import bin_edges
+from ..neurons import choose_ids
 from ..report import Report
 from ..spike_times import from_spike_times
-from ..trials import filter_trials, trials_within
+from ..trials import BEYOND, IN_A_GAP, check_unrecorded, filter_trials
 from .events import read_events
 from .files import opened
+from .marking import mark_units
+from .observed import observed_intervals, spikes_within, union
+from .quality import choose_units
 from .regions import unit_regions
 from .signals import find_series, read_signals
 from .spikes import find_units, read_trains
 from .tables import plain_table
 
 __all__ = ["load_nwb"]
+
+# Events that lie this many times later than the last spike, or spikes than events, are no seconds.
+FAR = 100.0
 
 
 @public
@@ -32,20 +40,24 @@ def load_nwb(
     units: str | None = None,
     events: Any = None,
     align: str | None = None,
-    window: tuple[float, float] = (-0.5, 1.5),
+    ends: str | None = None,
+    unrecorded: str = "drop",
+    window: tuple[float, float] | float = (-0.5, 1.5),
+    step: float | None = None,
     bin_width: float = 0.02,
     region_column: str | None = None,
     quality: Mapping[str, Any] | None = None,
+    include: Collection[Any] | None = None,
+    exclude: Collection[Any] | None = None,
     min_rate: float = 0.0,
     signals: str | Sequence[str] | None = None,
     session_id: str | None = None,
 ) -> Session:
     """Read a session from an NWB file: units, regions, trials and signals.
 
-    The file is only read, and closed again. Trials without an event or with a window beyond the
-    first or last spike are dropped; `report` counts them, and what was flawed. Units without a
-    region get "root", which is never a target by default. Needs pynwb:
-    ``pip install 'neuromask[nwb]'``.
+    The file is only read, and closed again. Trials without an event, or with a window that was not
+    recorded, are dropped; `report` counts them, and what was flawed. Units without a region get
+    "root", which is never a target by default. Needs pynwb: ``pip install 'neuromask[nwb]'``.
 
     Parameters
     ----------
@@ -56,15 +68,27 @@ def load_nwb(
     units : str, optional
         Table of units in the file, by its path or the end of it, such as
         ``"processing/ecephys/units"``. By default that of the file, else the only one elsewhere.
-    events : str or array-like of float (trials,), optional
+    events : str, array-like of float (trials,) or False, optional
         Where trials are: a table or series in the file, by its path or the end of it, such as
         ``"gabors_presentations"``; or seconds, time 0 of each trial. By default the table of trials.
+        False cuts the whole recording into windows, as does None where a file has no trials.
     align : str, optional
         Column of the table of events that holds time 0 of each, in seconds. By default the first
         present of ``gabor_stimulus_onset_time``, ``visual_stimulus_time``, ``stimOn_times`` and
         similar names, then ``start_time`` or ``timestamp``.
-    window : (float, float), default=(-0.5, 1.5)
-        Start and stop of a trial, in seconds from its event.
+    ends : str, optional
+        Column of the table of events with the time at which each trial ends, such as
+        ``"stop_time"``: bins that go on after it are not observed. By default trials have no end.
+    unrecorded : {"drop", "mark", "refuse"}, default="drop"
+        What becomes of trials that reach into time that was not recorded: they are left out, kept
+        with those bins marked as not observed, or refused. Not recorded is what lies outside the
+        ``obs_intervals`` of all units, by default first to last spike, or in ``invalid_times``. A
+        unit that was observed for less time than others is kept and marked.
+    window : (float, float) or float, default=(-0.5, 1.5)
+        Start and stop of a trial, in seconds from its event; without trials one number, the seconds
+        that a window lasts.
+    step : float, optional
+        Seconds from the start of a window to that of the next; a window's length by default.
     bin_width : float, default=0.02
         Seconds; the window is a whole number of bins.
     region_column : str, optional
@@ -72,10 +96,13 @@ def load_nwb(
         such as ``beryl_location`` or ``brain_area``, else the ``location`` of the unit's electrodes
         (its peak's, where the file says which that is), else that of its electrode group.
     quality : mapping of str to number, str or sequence, optional
-        What units must have by column: a number is the least value, text the one, a sequence those
-        allowed, as in ``{"ibl_quality_score": 1.0}`` or ``{"kilosort2_label": ["good"]}``.
+        What units must have by column: a number is the least value, ``"< 0.5"`` a bound (or ``<=``,
+        ``>``, ``>=``), other text the one, a sequence those allowed, as in
+        ``{"ibl_quality_score": 1.0}`` or ``{"kilosort2_label": ["good"]}``.
+    include, exclude : collection of ids, optional
+        Units to keep, or to leave out.
     min_rate : float, default=0
-        Fewest spikes per second, from first to last spike of the file, of a unit that is kept.
+        Fewest spikes per second, while it was observed, of a unit that is kept.
     signals : str or sequence of str, optional
         Time series to sample to bins, by name or the end of their path, such as
         ``"PupilTracking/eye_area"``; "all" for every one that is not raw voltage or images.
@@ -86,8 +113,9 @@ def load_nwb(
     -------
     Session
         Its `neurons` have the units' plain columns, ``cluster`` (the unit's id) and ``firing_rate``;
-        its `trials` the file's plain columns and ``event_time``. Where the file has a column of such
-        a name, that is kept as ``file_firing_rate`` and so on.
+        its `trials` the file's plain columns and ``event_time``, or ``start`` and ``block`` of
+        windows. Where the file has a column of such a name, that is kept as ``file_firing_rate`` and
+        so on.
 
     Raises
     ------
@@ -95,7 +123,12 @@ def load_nwb(
         If pynwb is not installed, or what a Zarr store or an address needs.
     InvalidInputError
         If the file cannot be read, lacks spikes or trials, or names do not match; no trial or unit
-        is left; or the spike times of most units are not ascending from 0.
+        is left; the spike times of most units are not ascending from 0; or times cannot be seconds.
+
+    Warns
+    -----
+    NeuromaskWarning
+        If trials overlap, or most spikes lie outside the ``obs_intervals`` of the file.
 
     See Also
     --------
@@ -119,59 +152,84 @@ def load_nwb(
     >>> session.shape, session.regions.tolist()
     ((3, 100, 2), ['CA1', 'VISp'])
     """
-    edges = bin_edges(window, bin_width)
-    given = _given_events(events, align)
-    report = Report()
+    check_fraction("min_rate", min_rate, low=0.0, high=1e6)
+    check_unrecorded(unrecorded)
+    is_cut = np.ndim(window) == 0
+    edges = bin_edges((0.0, window) if is_cut else window, bin_width)
+    given = _given_events(events, is_cut, align=align, ends=ends)
+    report, marked = Report(), Report()
     with opened(path) as file:
         source = find_units(file, units, path)
         table = _table_of_units(source)
         regions = unit_regions(source, file.electrodes, region_column, report)
         if regions is not None:
             table["region"] = regions
-        trains = read_trains(source, table.index.to_numpy(), path, report)
-        table = _choose_units(table[table.index.isin(trains)], quality, report)
-        recording = _recording(trains)
-        if given is None:
+        ids = table.index.to_numpy()
+        trains = read_trains(source, ids, path, report)
+        observed = observed_intervals(file, source, trains, ids, report)
+        table = choose_ids(table[table.index.isin(trains)], include, exclude, report)
+        table = choose_units(table, quality, report)
+        trials, name = given, "event"
+        if is_cut:
+            _refuse_trials(file, events, window, path)
+        elif given is None:
             trials, name = read_events(file, events, align, path, report)
-        else:
-            trials, name = given, "event"
-        rules = trials_within(trials["event_time"].to_numpy(), edges, np.array([recording]), name)
-        trials = filter_trials(trials, rules, report)
         sampled = {}
         if signals is not None:
             sampled = read_signals(find_series(file), signals, report)
         session_id = session_id or file.session_id or file.identifier
         subject = None if file.subject is None else file.subject.subject_id
+    trains = {unit: spikes_within(observed[unit], trains[unit]) for unit in table.index}
+    at, until = None, None
     try:
+        rates = {unit: _rate(train, observed[unit]) for unit, train in trains.items()}
+        table = _choose_rates(table, rates, min_rate, report)
+        if trials is not None:
+            rules = {f"no {name}": np.isfinite(trials["event_time"].to_numpy())}
+            trials = filter_trials(trials, rules, report)
+            at = trials.pop("event_time").to_numpy()
+            until = None if ends is None else _ends(trials, ends)
         session = from_spike_times(
             {unit: trains[unit] for unit in table.index},
-            events=trials["event_time"].to_numpy(),
+            events=at,
             window=window,
+            step=step,
             bin_width=bin_width,
+            ends=until,
             neurons=table,
-            trials=trials.drop(columns="event_time"),
+            trials=trials,
             signals=sampled,
-            min_rate=min_rate,
-            recording=recording,
+            recording=union(observed[unit] for unit in table.index),
+            unrecorded=unrecorded,
             session_id=session_id,
             subject=subject,
         )
     except InvalidInputError as error:
-        raise InvalidInputError(f"{path}: {error.reason}") from error
-    for row in session.report.itertuples(index=False):
-        report.dropped(*row)
-    session.report = report.table()
+        hint = _hint(error.reason, at, trains)
+        raise InvalidInputError(f"{path}: {error.reason}{hint}") from error
+    session.neurons["firing_rate"] = session.neurons["cluster"].map(rates)
+    session = mark_units(session, observed, edges, marked)
+    reports = [part for part in (report.table(), session.report, marked.table()) if len(part)]
+    session.report = pd.concat(reports, ignore_index=True) if reports else report.table()
     return session
 
 
-def _given_events(events: Any, align: str | None) -> pd.DataFrame | None:
-    """Give the times of events that are given as such; None where the file has them."""
-    if events is None or isinstance(events, str):
-        return None
-    if align is not None:
+def _given_events(events: Any, is_cut: bool, **columns: str | None) -> pd.DataFrame | None:
+    """Give the times of events that are given as such; None where the file has them, or none."""
+    if is_cut is not (events is False) and events is not None:
         raise InvalidInputError(
-            f"given both align={align!r} and events; expected one. Leave one out."
+            "events=False is for recordings without trials, and window is then one number, the seconds "
+            "that a window lasts, such as 1.0; around events it is (start, stop)."
         )
+    named = events is None or isinstance(events, str)
+    for name, column in columns.items():
+        if column is not None and (is_cut or not named):
+            raise InvalidInputError(
+                f"given both {name}={column!r} and {'windows' if is_cut else 'events'}; expected one. "
+                "Leave one out."
+            )
+    if is_cut or named:
+        return None
     try:
         times = np.asarray(events, float)
     except (TypeError, ValueError):
@@ -183,12 +241,57 @@ def _given_events(events: Any, align: str | None) -> pd.DataFrame | None:
     return pd.DataFrame({"event_time": times})
 
 
-def _recording(trains: Mapping[Any, np.ndarray]) -> tuple[float, float]:
-    """Give the first and last spike."""
-    there = [train for train in trains.values() if len(train)]
-    if not there:
-        return 0.0, 0.0
-    return float(min(train[0] for train in there)), float(max(train[-1] for train in there))
+def _refuse_trials(file: Any, events: Any, window: Any, path: Any) -> None:
+    """Refuse windows that nobody asked for in so many words, of a file that has trials."""
+    if events is None and file.trials is not None and len(file.trials):
+        raise InvalidInputError(
+            f"window={window!r}, but {path} has {len(file.trials)} trials; expected (start, stop) in "
+            "seconds from the event. Set events=False to cut the whole recording into windows."
+        )
+
+
+def _ends(trials: pd.DataFrame, name: str) -> np.ndarray:
+    """Give when each trial ends, by the column that says so."""
+    numbers = [column for column in trials if pd.api.types.is_numeric_dtype(trials[column])]
+    if name not in numbers:
+        raise InvalidInputError(
+            f"ends={name!r} is no column of numbers of the trials; those are {numbers}."
+            f"{suggest(name, numbers)}"
+        )
+    return trials[name].to_numpy(float)
+
+
+def _rate(train: np.ndarray, intervals: np.ndarray) -> float:
+    """Give spikes a second while a unit was observed."""
+    return len(train) / max(np.diff(intervals, axis=1).sum(), 1e-12)
+
+
+def _choose_rates(
+    table: pd.DataFrame, rates: Mapping[Any, float], min_rate: float, report: Report
+) -> pd.DataFrame:
+    keep = np.array([rates[unit] >= min_rate for unit in table.index], bool)
+    report.dropped("neurons", f"fewer than {min_rate:g} spikes/s", (~keep).sum(), keep.sum())
+    if not keep.any():
+        raise InvalidInputError(
+            f"no neuron is left; expected at least one that fires {min_rate:g} spikes/s. Lower min_rate."
+        )
+    return table[keep]
+
+
+def _hint(reason: str, at: np.ndarray | None, trains: Mapping[Any, np.ndarray]) -> str:
+    """Say what may mend an error of trials that were not recorded."""
+    if IN_A_GAP in reason:
+        return " unrecorded='mark' keeps those recorded in part."
+    if BEYOND not in reason or at is None:
+        return ""
+    last = max(1.0, max((train[-1] for train in trains.values() if len(train)), default=0.0))
+    for what, ratio in (("spike", np.median(at) / last), ("event", last / max(1.0, at.max()))):
+        if ratio > FAR:
+            return (
+                f" Most times lie {ratio:,.0f} times later than the last {what}, as where times are in "
+                "milliseconds or samples. Give events=array in seconds, or use from_spike_times."
+            )
+    return ""
 
 
 def _table_of_units(units: Any) -> pd.DataFrame:
@@ -198,47 +301,3 @@ def _table_of_units(units: Any) -> pd.DataFrame:
     if len(set(ids)) < len(ids):  # as where each probe counts its own
         table["id"], ids = ids, np.arange(len(ids))
     return table.set_axis(ids)
-
-
-def _choose_units(
-    table: pd.DataFrame, quality: Mapping[str, Any] | None, report: Report
-) -> pd.DataFrame:
-    if not isinstance(quality, Mapping | None):
-        raise InvalidInputError(
-            f"quality={quality!r}; expected a mapping from columns of units to what they "
-            "must hold, such as {'ibl_quality_score': 1.0}."
-        )
-    n_all = len(table)
-    own = {name.removeprefix("file_") for name in table.columns}
-    known = sorted({*own, "cluster", "id"})
-    for name, wanted in (quality or {}).items():
-        values = table.get(f"file_{name}", table.get(name))
-        if values is None and name in known:
-            values = pd.Series(table.index, table.index)
-        if name not in known:
-            raise InvalidInputError(
-                f"quality names {name!r}; expected one of the units' columns of numbers or "
-                f"text, {known}.{suggest(name, known)}"
-            )
-        is_number = isinstance(wanted, (int, float, np.number))
-        if is_number and not pd.api.types.is_numeric_dtype(values):
-            raise InvalidInputError(
-                f"quality={{{name!r}: {wanted!r}}} is a least value, but the column holds text, "
-                f"{sorted(set(values))[:5]}. Give the text allowed."
-            )
-        allowed = [wanted] if isinstance(wanted, str) else wanted
-        if not is_number and not isinstance(allowed, Collection):
-            raise InvalidInputError(
-                f"quality={{{name!r}: {wanted!r}}}; expected a least value, a text or a list of "
-                "what is allowed."
-            )
-        keep = values >= wanted if is_number else values.isin(list(allowed))
-        reason = f"{name} below {wanted:g}" if is_number else f"{name} not {wanted!r}"
-        report.dropped("neurons", reason, (~keep).sum(), keep.sum())
-        table = table[keep]
-    if not len(table):
-        raise InvalidInputError(
-            f"none of {n_all} units is left. Dropped, one rule after the other: "
-            f"{report.summary('neurons')}. Lower what quality asks for."
-        )
-    return table

@@ -9,8 +9,8 @@ import numpy as np
 
 from ...errors import InvalidInputError
 from ..report import Report
+from ..samples import in_order
 from .contents import contents, is_kind, named, short_names
-from .spikes import JITTER
 
 __all__ = ["find_series", "read_signals"]
 
@@ -32,7 +32,7 @@ def find_series(file: Any) -> dict[str, Any]:
 def read_signals(
     found: Mapping[str, Any], wanted: str | Sequence[str], report: Report
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Read time series: seconds, ascending, and values in the unit that the file states.
+    """Read time series: seconds, and values in the unit that the file states.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def read_signals(
     wanted : str or sequence of str
         Names, or ends of paths where several series have one name; "all" takes every series.
     report : Report
-        Gets a row for the series that cannot be read, and for the samples that are left out or sorted.
+        Gets a row for the series that cannot be read.
 
     Returns
     -------
@@ -74,7 +74,7 @@ def read_signals(
         reason = f"{flaw}: {', '.join(left_out)}"
         report.dropped("signals", reason, len(left_out), len(flaws) - len(left_out))
     return {
-        name: _in_order(name, _times(found[path]), _values(found[path]), report)
+        name: (_times(found[path]), _values(found[path]))
         for name, path in chosen.items()
         if not flaws[path]
     }
@@ -88,12 +88,9 @@ def _flaw(series: Any) -> str:
     times = _times(series)
     if len(times) not in np.shape(data) or not len(times):
         return "times and values of unequal number"
-    known = times[np.isfinite(times)]
-    if not len(known):
+    if not np.isfinite(times).any():
         return "no times"
-    if (np.maximum.accumulate(known) - known).max() > JITTER:
-        return f"times that fall back by more than {JITTER:g} s"
-    return ""
+    return "times that start again" if isinstance(in_order(times), str) else ""
 
 
 def _times(series: Any) -> np.ndarray:
@@ -113,18 +110,3 @@ def _values(series: Any) -> np.ndarray:
         values = values[:, 0]
     # Files of NWB 2.0 to 2.3 have no offset.
     return values * series.conversion + (getattr(series, "offset", None) or 0.0)
-
-
-def _in_order(
-    name: str, times: np.ndarray, values: np.ndarray, report: Report
-) -> tuple[np.ndarray, np.ndarray]:
-    """Leave out samples without a time, and sort those that jitter."""
-    known = np.isfinite(times)
-    report.dropped(f"signal {name}", "samples without a time", (~known).sum(), known.sum())
-    times, values = times[known], values[known]
-    late = np.diff(times) < 0
-    if late.any():
-        report.dropped(f"signal {name}", "samples out of order, sorted", late.sum(), len(times))
-        order = np.argsort(times, kind="stable")
-        times, values = times[order], values[order]
-    return times, values

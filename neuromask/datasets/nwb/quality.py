@@ -1,0 +1,102 @@
+"""Which units of an NWB file are kept, by their columns."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ...errors import InvalidInputError, suggest
+from ..report import Report
+
+__all__ = ["choose_units"]
+
+_BOUND = re.compile(r"\s*(<=|>=|<|>)\s*([-+.\deE]+)\s*")
+_COMPARE = {"<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal}
+#: Names that mean the id of a unit, whether or not the table has such a column.
+IDS = ("id", "cluster")
+
+
+def choose_units(table: pd.DataFrame, quality: Any, report: Report) -> pd.DataFrame:
+    """Choose units by what their columns hold.
+
+    Parameters
+    ----------
+    table : DataFrame
+        One row a unit, indexed by id; a column ``file_x`` stands for x.
+    quality : mapping of str to number, str or collection, or None
+        By column: a number is the least value, ``"< 0.5"`` (or ``<=``, ``>``, ``>=``) a bound, other
+        text the one value, a collection those allowed. ``id`` and ``cluster`` are the index.
+    report : Report
+        Gets a row a rule that drops any.
+
+    Raises
+    ------
+    InvalidInputError
+        If a column is not there, a rule does not fit it, or no unit is left.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"snr": [1.0, 3.0, 9.0]}, index=[10, 11, 12])
+    >>> choose_units(table, {"snr": "< 5"}, Report()).index.tolist()
+    [10, 11]
+    """
+    n_all = len(table)
+    for name, wanted in _rules(quality).items():
+        values, known = _column(table, name)
+        if values is None:
+            raise InvalidInputError(
+                f"quality names {name!r}; expected one of the units' columns of numbers or "
+                f"text, {known}.{suggest(name, known)}"
+            )
+        keep, reason = _passing(name, wanted, values)
+        report.dropped("neurons", reason, (~keep).sum(), keep.sum())
+        table = table[keep]
+    if not len(table):
+        raise InvalidInputError(
+            f"none of {n_all} units is left. Dropped, one rule after the other: "
+            f"{report.summary('neurons')}. Lower what quality asks for."
+        )
+    return table
+
+
+def _rules(quality: Any) -> Mapping[str, Any]:
+    if not isinstance(quality, Mapping | None):
+        raise InvalidInputError(
+            f"quality={quality!r}; expected a mapping from columns of units to what they "
+            "must hold, such as {'ibl_quality_score': 1.0}."
+        )
+    return quality or {}
+
+
+def _column(table: pd.DataFrame, name: str) -> tuple[pd.Series | None, list[str]]:
+    known = sorted({*(column.removeprefix("file_") for column in table.columns), *IDS})
+    values = table.get(f"file_{name}", table.get(name))
+    if values is None and name in IDS:
+        values = pd.Series(table.index, table.index)
+    return values, known
+
+
+def _passing(name: str, wanted: Any, values: pd.Series) -> tuple[pd.Series, str]:
+    """Give which units pass a rule, and why the others are dropped."""
+    is_number = isinstance(wanted, (int, float, np.number))
+    bound = _BOUND.fullmatch(wanted) if isinstance(wanted, str) else None
+    if (is_number or bound) and not pd.api.types.is_numeric_dtype(values):
+        raise InvalidInputError(
+            f"quality={{{name!r}: {wanted!r}}} is a least value or a bound, but the column holds "
+            f"text, {sorted(set(map(str, values)))[:5]}. Give the text allowed."
+        )
+    if is_number:
+        return values >= wanted, f"{name} below {wanted:g}"
+    if bound:
+        return _COMPARE[bound[1]](values, float(bound[2])), f"{name} not {wanted.strip()}"
+    allowed = [wanted] if isinstance(wanted, str) else wanted
+    if not isinstance(allowed, Collection):
+        raise InvalidInputError(
+            f"quality={{{name!r}: {wanted!r}}}; expected a least value, a bound such as '< 0.5', a "
+            "text or a list of what is allowed."
+        )
+    return values.isin(list(allowed)), f"{name} not {wanted!r}"
