@@ -306,9 +306,13 @@ def test_bins_after_a_trials_end_are_not_observed():
 def test_clusters_are_chosen_by_name():
     kept = nm.from_spike_times(TIMES, CLUSTERS, None, EVENTS, include=[4, 1])
     assert kept.neurons["cluster"].tolist() == [1, 4]
-    left = nm.from_spike_times(TIMES, CLUSTERS, None, EVENTS, exclude=2)
+    left = nm.from_spike_times(TIMES, CLUSTERS, None, EVENTS, exclude=[2])
     assert left.neurons["cluster"].tolist() == [0, 1, 3, 4, 5]
     assert reported(left, "neurons") == {"in exclude": (1, 5)}
+    table = pd.DataFrame({"snr": np.arange(6.0), "group": ["good", "mua"] * 3})
+    options = {"neurons": table, "quality": {"snr": "< 4.5", "group": "good"}}
+    chosen = nm.from_spike_times(TIMES, CLUSTERS, None, EVENTS, **options)
+    assert chosen.neurons["cluster"].tolist() == [0, 2, 4]
 
 
 def test_an_array_of_regions_follows_the_rows_of_the_table_beside_it():

@@ -15,7 +15,6 @@ from ..session import Session
 from .binning import bin_edges, bin_spikes, sample_signal
 from .clock import warn_of_units
 from .intervals import ROUNDING, read_intervals, within
-from .neurons import choose_ids
 from .report import Report
 from .samples import SORTED, in_order
 from .times import plain, time_support, times_of, values_of
@@ -29,6 +28,7 @@ from .trials import (
     trials_within,
     warn_of_overlap,
 )
+from .units import choose_by_rate, choose_units
 from .windows import window_events
 
 __all__ = ["NOT_LISTED", "from_spike_times"]
@@ -52,6 +52,7 @@ def from_spike_times(
     trials: pd.DataFrame | Mapping[str, Any] | None = None,
     signals: Mapping[str, tuple[Any, Any]] | None = None,
     min_rate: float = 0.0,
+    quality: Mapping[str, Any] | None = None,
     include: Any = None,
     exclude: Any = None,
     recording: Any = None,
@@ -100,7 +101,10 @@ def from_spike_times(
     min_rate : float, default=0
         Fewest spikes per second, over the recording, of a neuron that is kept. One without a spike
         never is.
-    include, exclude : array-like, optional
+    quality : mapping of str to number, str or collection, optional
+        What columns of `neurons` must hold: a number is the least value, ``"< 0.5"`` (or ``<=``,
+        ``>``, ``>=``) a bound, other text the one value, a collection those allowed.
+    include, exclude : sequence, optional
         Clusters to keep, and clusters to leave out.
     recording : (float, float), or array-like (intervals, 2), optional
         Start and stop of the recording in seconds, or of each of its parts; a pynapple
@@ -175,8 +179,8 @@ def from_spike_times(
     table = _neurons_table(found, regions, neurons, seconds)
     n_known = int(found.index.isin(table.index).sum())
     report.dropped("neurons", NOT_LISTED, len(found) - n_known, n_known)
-    table = choose_ids(table, include, exclude, report)
-    table = _choose_neurons(table, min_rate, report)
+    table = choose_units(table, quality, include, exclude, report)
+    table = choose_by_rate(table, min_rate, report)
     counts = bin_spikes(times, clusters, table.index.to_numpy(), events, edges)
     if not counts.any():
         raise InvalidInputError(
@@ -336,22 +340,6 @@ def _regions_of(ids: pd.Index, regions: Any, n_spikes: int) -> np.ndarray:
         f"regions has shape {names.shape} for {len(ids)} clusters ({_some(ids)}); expected one "
         "for each, or a mapping from cluster to region."
     )
-
-
-def _choose_neurons(table: pd.DataFrame, min_rate: float, report: Report) -> pd.DataFrame:
-    for reason, keep in (
-        ("no spike in the recording", table["firing_rate"] > 0),
-        (f"fewer than {min_rate:g} spikes/s", table["firing_rate"] >= min_rate),
-    ):
-        keep = keep.reindex(table.index)
-        report.dropped("neurons", reason, (~keep).sum(), keep.sum())
-        table = table[keep]
-    if not len(table):
-        raise InvalidInputError(
-            f"no neuron is left; expected at least one that fires {min_rate:g} spikes/s. "
-            "Lower min_rate."
-        )
-    return table
 
 
 def _read_signal(

@@ -13,15 +13,14 @@ from ..._checks import check_fraction
 from ...errors import InvalidInputError, public, suggest
 from ...session import Session
 from ..binning import bin_edges
-from ..neurons import choose_ids
 from ..report import Report
 from ..spike_times import from_spike_times
 from ..trials import BEYOND, IN_A_GAP, check_unrecorded, filter_trials
+from ..units import choose_units
 from .events import read_events
 from .files import opened
 from .marking import mark_units
 from .observed import observed_intervals, spikes_within, union
-from .quality import choose_units
 from .regions import unit_regions
 from .signals import find_series, read_signals
 from .spikes import find_units, read_trains
@@ -167,8 +166,8 @@ def load_nwb(
         ids = table.index.to_numpy()
         trains = read_trains(source, ids, path, report)
         observed = observed_intervals(file, source, trains, ids, report)
-        table = choose_ids(table[table.index.isin(trains)], include, exclude, report)
-        table = choose_units(table, quality, report)
+        table = table[table.index.isin(trains)]
+        table = choose_units(table, quality, include, exclude, report)
         trials, name = given, "event"
         if is_cut:
             _refuse_trials(file, events, window, path)
