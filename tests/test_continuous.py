@@ -82,7 +82,8 @@ def test_starts_are_exact_after_hours():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"window": (0.0, 1.0)}, r"window=\(0.0, 1.0\); expected one number, the seconds"),
+        ({"window": (0.0, 1.0)}, r"window=\(0.0, 1.0\); expected a positive number, the seconds"),
+        ({"window": -1.0}, "window=-1.0; expected a positive number"),
         ({"window": 0.95}, "whole number of bins"),
         ({"step": 0.25}, r"step=0.25 with bins of 0.1 s; expected seconds, a whole number of bins"),
         ({"step": "half"}, "step='half'"),
@@ -252,6 +253,10 @@ def test_arrays_of_other_packages_tell_their_bins_and_neurons():
         assert session.neurons[name].tolist() == list(names)
         np.testing.assert_array_equal(session.counts, COUNTS.reshape(20, 20, 6))
     assert nm.cut_windows(array).regions.tolist() == REGIONS
+    counted = array.assign_coords(time=np.arange(400))
+    assert nm.cut_windows(counted, bin_width=0.05).bin_width == 0.05
+    gappy = frame.astype("Int64").mask(frame.index.to_series().between(5.1, 6.5))
+    assert nm.cut_windows(gappy).n_trials == 18
     with pytest.raises(InvalidInputError, match=r"counts.transpose\('time', 'unit'\)"):
         nm.cut_windows(array.T)
 
@@ -270,6 +275,7 @@ def test_arrays_of_other_packages_tell_their_bins_and_neurons():
         (COUNTS, {"window": 30.0}, "counts has 400 bins of 0.05 s.*has 600 bins.*shorter window"),
         (with_gap(190, 210), {"window": 10.0}, "no window of 10 s fits.*lasts 9.5 s"),
         (with_gap(), {"unrecorded": "refuse"}, "28 of 400 bins are in time.*the first at 5.15 s"),
+        (COUNTS, {"observed": np.zeros(400, bool)}, "nothing was recorded in any of 400 bins"),
         (COUNTS, {"unrecorded": "keep"}, "unrecorded='keep'; expected one of"),
         (COUNTS, {"t_first": None}, "t_first=None; expected the seconds"),
         (COUNTS, {"signals": np.zeros(400)}, "signals is a ndarray; expected a mapping"),
@@ -329,3 +335,19 @@ def test_a_joined_recording_is_predicted_and_decoded_as_the_array_is():
     folds = GroupKFold(5).split(session.counts, groups=groups)
     for train, test in folds:
         assert not np.intersect1d(bins_of(session[train]), bins_of(session[test])).size
+
+
+def test_windows_of_spike_times_are_joined_too():
+    chance = np.random.default_rng(0)
+    times, clusters = np.sort(chance.uniform(0, 60, 3000)), chance.integers(0, 5, 3000)
+    recording = [(0.0, 20.33), (30.007, 60.0)]
+    times, clusters = (x[(times < 20.33) | (times >= 30.007)] for x in (times, clusters))
+    session = nm.from_spike_times(
+        times, clusters, window=1.0, step=0.5, recording=recording, bin_width=0.1, unrecorded="drop"
+    )
+    whole = nm.join_windows(session)
+    edges = np.linspace(0, 0.1 * whole.n_time, whole.n_time + 1)
+    expected = np.stack([np.histogram(times[clusters == c], edges)[0] for c in range(5)], 1)
+    there = whole.observed[0, :, 0]
+    assert there.sum() > 490
+    np.testing.assert_array_equal(whole.counts[0][there], expected[there])

@@ -317,6 +317,11 @@ def _read_observed(observed: Any, shape: tuple[int, int]) -> np.ndarray | None:
 
 def _refuse_gaps(recorded: np.ndarray, unrecorded: str, bin_width: float, t_first: float) -> None:
     gap = np.flatnonzero(~recorded)
+    if len(gap) == len(recorded):
+        raise InvalidInputError(
+            f"nothing was recorded in any of {len(recorded)} bins; expected counts somewhere. Check "
+            "observed, or the NaN or masked entries of counts."
+        )
     if unrecorded == "refuse" and len(gap):
         raise InvalidInputError(
             f"{len(gap)} of {len(recorded)} bins are {IN_A_GAP}, the first at "

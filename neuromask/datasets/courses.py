@@ -79,9 +79,11 @@ def read_course(counts: Any, bin_width: Any, n_labels: int | None) -> Course:
 
 
 def _values(counts: Any, n_labels: int | None) -> np.ndarray:
-    given = counts.values if hasattr(counts, "values") and hasattr(counts, "shape") else counts
     try:
-        values = np.asanyarray(given)
+        if isinstance(counts, pd.DataFrame):  # whose columns may be of several types, with gaps
+            values = counts.to_numpy(dtype=float, na_value=np.nan)
+        else:
+            values = np.asanyarray(getattr(counts, "values", counts))
     except (TypeError, ValueError, RuntimeError) as error:
         raise InvalidInputError(
             f"counts is a {type(counts).__name__} that cannot be read as an array ({error}); expected "
@@ -94,8 +96,8 @@ def _values(counts: Any, n_labels: int | None) -> np.ndarray:
         )
     if values.ndim != 2 or 0 in values.shape:
         raise InvalidInputError(
-            f"counts has shape {values.shape}; expected (time, neurons), one row a bin. Of one neuron "
-            "give counts[:, None]; bin spike times first, or use neuromask.from_spike_times."
+            f"counts is a {type(counts).__name__} of shape {values.shape}; expected (time, "
+            "neurons), one row a bin. Of one neuron give counts[:, None]; bin spike times first, or use neuromask.from_spike_times."
         )
     axes = [_AXES.get(str(dim).lower().removesuffix("s")) for dim in getattr(counts, "dims", ())]
     if axes in ([1, 0], [1, None], [None, 0]):
@@ -116,12 +118,14 @@ def _times(counts: Any) -> np.ndarray | None:
     """Give the time of each row in seconds from the first, where the object knows it."""
     times = getattr(counts, "t", None)  # pynapple
     if isinstance(counts, pd.DataFrame):
-        times = counts.index if counts.index.dtype.kind in "fmM" else None
+        times = counts.index
     elif hasattr(counts, "dims") and hasattr(counts, "coords"):
         times = counts.coords.get(counts.dims[0])
     if times is None or callable(times):
         return None
     times = np.asarray(times)
+    if times.dtype.kind not in "fmM":  # whole numbers count bins
+        return None
     if times.dtype.kind in "mM":
         return (times - times[0]) / np.timedelta64(1, "s")
     return times.astype(float) - float(times[0])

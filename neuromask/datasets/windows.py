@@ -83,9 +83,9 @@ def window_events(
 
 def check_window(window: Any, step: Any, bin_width: Any) -> tuple[int, int]:
     """Return bins of a window, and from the start of one to that of the next."""
-    if not isinstance(window, Real) or isinstance(window, bool):
+    if not isinstance(window, Real) or isinstance(window, bool) or not 0 < float(window) < np.inf:
         raise InvalidInputError(
-            f"window={window!r}; expected one number, the seconds that a window lasts."
+            f"window={window!r}; expected a positive number, the seconds that a window lasts."
         )
     length = len(bin_edges((0.0, float(window)), bin_width)) - 1
     if step is None:
