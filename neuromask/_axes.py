@@ -77,7 +77,7 @@ def how_to_cut(shape: tuple[int, ...], name: str = "X", *, one_is_enough: bool =
     Examples
     --------
     >>> how_to_cut((3050, 10))
-    ' Counts of a continuous recording (time, neurons) become trials by X[:3000].reshape(30, 100, 10), which are 30 windows of 100 bins.'
+    ' Counts of a continuous recording (time, neurons) become trials by X[:3000].reshape(30, 100, 10), which are 30 windows of 100 bins, or, with gaps, signals and blocks for folds, by neuromask.cut_windows(X, bin_width=...).'
     """
     if len(shape) != 2 or shape[0] < 2:
         return " Bin spike times into counts per trial first, for example by from_spike_times."
@@ -86,6 +86,7 @@ def how_to_cut(shape: tuple[int, ...], name: str = "X", *, one_is_enough: bool =
     n_trials = n_time // n_bins
     text = (
         f" Counts of a continuous recording (time, neurons) become trials by {name}[:{n_trials * n_bins}]"
-        f".reshape({n_trials}, {n_bins}, {n_neurons}), which are {n_trials} windows of {n_bins} bins."
+        f".reshape({n_trials}, {n_bins}, {n_neurons}), which are {n_trials} windows of {n_bins} bins, or, with gaps, signals and blocks for folds, by "
+        f"neuromask.cut_windows({name}, bin_width=...)."
     )
     return text + f" A single trial (time, neurons) is {name}[None]." * one_is_enough
