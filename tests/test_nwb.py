@@ -271,7 +271,7 @@ def test_units_are_chosen_by_bounds_and_ids(tmp_path):
     session = nm.load_nwb(path, include=[0, 1, 4], exclude=[4], quality={"isi": "< 0.2"})
     assert session.neurons["cluster"].tolist() == [0]
     assert session.report["reason"].tolist() == ["not in include", "in exclude", "isi not < 0.2"]
-    with pytest.raises(InvalidInputError, match="exclude names 9, which is no unit"):
+    with pytest.raises(InvalidInputError, match=r"exclude has \[9\], which no unit has as its id"):
         nm.load_nwb(path, exclude=[9])
     with pytest.raises(
         InvalidInputError, match="is a least value or a bound, but the column holds"
