@@ -17,7 +17,7 @@ from ._splits import hold_out, hold_out_runs, n_held_out
 from ._windows import cut
 from .errors import InvalidInputError, UnknownSessionError, suggest, warn
 from .schemes import Scheme
-from .session import Session
+from .session import Session, as_session
 
 __all__ = [
     "MANY_TRIALS",
@@ -134,7 +134,7 @@ def read_to_fit(
     if isinstance(X, Recording):
         return [X]
     if not is_session_list(X):
-        return [_read(rebinned(X, rebin), y, regions, default, "session")]
+        return [_read(rebinned(as_session(X), rebin), y, regions, default, "session")]
     if regions is not None and not isinstance(regions, Iterable):
         raise InvalidInputError(
             f"regions={regions!r} for {len(X)} sessions; expected a list with the regions of each."
@@ -146,7 +146,13 @@ def read_to_fit(
             "list with the regions of each."
         )
     found = [
-        _read(rebinned(x, rebin), None, r, default, f"session-{i}")
+        _read(
+            rebinned(as_session(x, session_id=f"session-{i}"), rebin),
+            None,
+            r,
+            default,
+            f"session-{i}",
+        )
         for i, (x, r) in enumerate(zip(X, per_session, strict=True))
     ]
     check_own_names([r.info.session_id for r in found])
@@ -235,6 +241,7 @@ def read_known(
     """
     if isinstance(X, Recording):
         return X
+    X = as_session(X, **({"session_id": next(iter(known))} if len(known) == 1 else {}))
     X = rebinned(X, rebin)
     counts, observed = read_spikes(X, require_spikes=require_spikes)
     info = _which(X, known)

@@ -12,7 +12,10 @@ import pandas as pd
 
 from .errors import InvalidInputError
 
-__all__ = ["need_columns", "plain_column", "read_indices", "read_table"]
+__all__ = ["NAME_COLUMNS", "need_columns", "plain_column", "read_indices", "read_table"]
+
+# Columns of a table of neurons that name them; of several the first counts.
+NAME_COLUMNS = ("uuid", "uuids", "id", "unit_id", "cluster_id", "cluster")
 
 
 def need_columns(table: Any, columns: Sequence[str], made_by: str = "") -> None:

@@ -18,6 +18,7 @@ from ._observed import observed_mean, observed_smooth
 from ._splits import every_tenth
 from .errors import InvalidInputError, public
 from .evaluation import REGION_TASKS, TASKS
+from .session import as_session
 
 __all__ = ["PSTH", "MeanRate", "PoissonGLM"]
 
@@ -42,7 +43,7 @@ class MeanRate:
     @public
     def fit(self, X: Any, regions: Any = None, X_val: Any = None) -> MeanRate:
         """Measure the mean count per bin of trials (trials, time, neurons)."""
-        self.rates_ = observed_mean(*read_spikes(X), (0, 1)).clip(LEAST_BASELINE_RATE)
+        self.rates_ = observed_mean(*read_spikes(as_session(X)), (0, 1)).clip(LEAST_BASELINE_RATE)
         return self
 
     @public
@@ -67,7 +68,7 @@ class PSTH:
     @public
     def fit(self, X: Any, regions: Any = None, X_val: Any = None) -> PSTH:
         """Measure the smoothed mean response (time, neurons)."""
-        self.rates_ = _psth(*read_spikes(X), self.smoothing)
+        self.rates_ = _psth(*read_spikes(as_session(X)), self.smoothing)
         return self
 
     @public
@@ -147,6 +148,7 @@ class PoissonGLM:
             For unknown tasks, ridges that are not positive, region tasks without regions, or
             validation trials of another shape.
         """
+        X = as_session(X)
         counts, observed = read_spikes(X, min_trials=2)
         regions = getattr(X, "regions", None) if regions is None else regions
         n_neurons = counts.shape[2]
@@ -156,7 +158,7 @@ class PoissonGLM:
             counts, validation = (counts[r] for r in rows)
             observed, seen = (None if observed is None else observed[r] for r in rows)
         else:
-            validation, seen = read_spikes(X_val)
+            validation, seen = read_spikes(as_session(X_val))
             if validation.shape[1:] != counts.shape[1:]:
                 raise InvalidInputError(
                     f"X_val has shape {validation.shape}; expected trials of "

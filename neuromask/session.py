@@ -23,20 +23,15 @@ from ._checks import (
 )
 from ._files import whole_file
 from ._plausible import warn_of_implausible
-from ._tables import plain_column, read_indices, read_table
+from ._tables import NAME_COLUMNS, plain_column, read_indices, read_table
+from ._xarray import is_labelled, read_labelled
 from .errors import InvalidInputError, calling, public, suggest
 
-__all__ = ["Session", "write_session"]
+__all__ = ["Session", "as_session", "write_session"]
 
 # Version 1 had nothing to say of what was not observed, which its readers would take for silence.
 SESSION_FORMAT = 2
 REPORT_COLUMNS = ("item", "reason", "dropped", "kept")
-
-# Columns of a table of neurons that name them; of several the first counts.
-NAME_COLUMNS = ("uuid", "uuids", "id", "unit_id", "cluster_id", "cluster")
-
-# Names of dimensions, in the singular, that leave no doubt which axis is meant.
-_AXES = {"trial": 0, "epoch": 0, "time": 1, "bin": 1, "neuron": 2, "unit": 2, "cell": 2}
 
 
 class Session:
@@ -114,6 +109,11 @@ class Session:
         rates: Any = None,
         report: pd.DataFrame | None = None,
     ) -> None:
+        if is_labelled(counts):
+            raise InvalidInputError(
+                f"counts is an xarray.{type(counts).__name__}, whose dims and coordinates are read by "
+                "neuromask.Session.from_xarray(counts, ...). Use that, or pass counts.values."
+            )
         found, where = read_spikes(counts, observed)
         self.counts = found
         self.observed = where
@@ -175,40 +175,42 @@ class Session:
     @classmethod
     @public
     def from_xarray(cls, data: Any, **fields: Any) -> Session:
-        """Make a session from an ``xarray.DataArray`` with dims (trials, time, neurons).
+        """Make a session from an ``xarray.DataArray`` of trials, time and neurons.
 
-        Coordinates along the last dimension become columns of `neurons` (``region`` or ``regions``
-        are the regions), those along the first become columns of `trials`.
+        Dimensions are known by their names, in any order: trial, epoch, presentation; time, bin; neuron,
+        unit, cell, channel and the like, also as part of a name, such as ``unit_id``. Two that are
+        known tell the third.
+
+        Coordinates along neurons become columns of `neurons`, where ``region``, ``brain_area``,
+        ``location`` and the like are the regions and the dimension's own names the neurons; those along
+        trials become columns of `trials`. The coordinate of time gives `bin_width` and `t_start`, in
+        seconds or the unit of its attribute ``units``. It holds where bins start, or their centres where
+        these lie half a bin from multiples of the width. NaN means not observed.
 
         Parameters
         ----------
         data : xarray.DataArray
-            Spike counts, three dimensions in this order; xarray itself is not imported.
+            Spike counts of three dimensions; xarray itself is not imported.
         **fields
             Any other argument of :class:`Session`; takes precedence over coordinates.
+
+        Raises
+        ------
+        InvalidInputError
+            If names leave a doubt which axis is which, bins are not equal, or it is no DataArray.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import xarray as xr
+        >>> counts, time = np.ones((3, 5, 4), int), np.arange(4) * 20
+        >>> data = xr.DataArray(counts, dims=("unit", "trial", "time"), coords={"time": time})
+        >>> data.time.attrs["units"] = "ms"
+        >>> Session.from_xarray(data)
+        Session('session', 5 trials, 4 bins of 20 ms, 3 neurons, 50.0 Hz)
         """
-        if not hasattr(data, "dims") or not hasattr(data, "coords") or len(data.dims) != 3:
-            raise InvalidInputError(
-                "expected an xarray.DataArray of three dimensions, "
-                f"(trials, time, neurons); given {type(data).__name__}."
-            )
-        names = [str(dim).lower().removesuffix("s") for dim in data.dims]
-        if any(_AXES.get(name, axis) != axis for axis, name in enumerate(names)):
-            raise InvalidInputError(
-                f"dims are {tuple(data.dims)}; expected the order (trials, "
-                "time, neurons). Use data.transpose(...) first."
-            )
-        columns: dict[str, dict[str, np.ndarray]] = {dim: {} for dim in data.dims}
-        for name, coordinate in data.coords.items():
-            if len(coordinate.dims) == 1:
-                columns[coordinate.dims[0]][str(name)] = np.asarray(coordinate.values)
-        neurons = columns[data.dims[2]]
-        if "regions" in neurons and "region" not in neurons:
-            neurons["region"] = neurons.pop("regions")
-        fields.setdefault("neurons", pd.DataFrame(neurons) if neurons else None)
-        trials = columns[data.dims[0]]
-        fields.setdefault("trials", pd.DataFrame(trials) if trials else None)
-        return cls(np.asarray(data.values), **fields)
+        counts, found = read_labelled(data, with_time="bin_width" not in fields)
+        return cls(counts, **(found | fields))
 
     @property
     def regions(self) -> np.ndarray | None:
@@ -458,6 +460,11 @@ class Session:
         if self.signals:
             facts.append("signals: " + " ".join(self.signals))
         return facts
+
+
+def as_session(X: Any, **fields: Any) -> Any:
+    """Return the Session of an ``xarray.DataArray``, with some fields, and anything else as it is."""
+    return Session.from_xarray(X, **fields) if is_labelled(X) else X
 
 
 def _is_everything(key: Any) -> bool:

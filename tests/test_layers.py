@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "neuromask"
 LAYERS = [
     {"errors", "_axes"},
     {"_random", "_checks", "_tables", "_files", "_splits", "_estimator", "_observed", "_windows"},
-    {"metrics", "masks", "_plausible"},
+    {"metrics", "masks", "_plausible", "_xarray"},
     {"schemes", "session"},
     {"datasets", "_recordings"},
     {"nn", "_checkpoint"},

@@ -4,7 +4,6 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
-import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -207,23 +206,6 @@ def test_pipeline_and_grid_search(n_neurons):
     search = GridSearchCV(pipeline, grid, cv=3, n_jobs=n_jobs).fit(X, side)
     assert search.best_params_ == {"regionmeans__scale": 1.0}
     assert search.predict(X[:4]).tolist() == side[:4].tolist()
-
-
-def test_from_xarray():
-    counts = make().counts
-    data = xr.DataArray(
-        counts,
-        dims=("trial", "time", "neuron"),
-        coords={"regions": ("neuron", list("abcde")), "choice": ("trial", np.arange(6))},
-    )
-    s = nm.Session.from_xarray(data, bin_width=0.01)
-    assert s.regions.tolist() == list("abcde")
-    assert s.trials["choice"].tolist() == list(range(6))
-    assert nm.Session.from_xarray(data, regions=list("vwxyz")).regions.tolist() == list("vwxyz")
-    with pytest.raises(InvalidInputError, match=r"expected the order.*transpose"):
-        nm.Session.from_xarray(data.transpose("neuron", "trial", "time"))
-    with pytest.raises(InvalidInputError, match="xarray.DataArray of three dimensions"):
-        nm.Session.from_xarray(counts)
 
 
 def test_representation_tells_the_facts():

@@ -22,6 +22,7 @@ from .._checks import (
     read_spikes,
 )
 from ..errors import InvalidInputError, public
+from ..session import as_session
 
 if TYPE_CHECKING:
     from ..schemes import Scheme
@@ -156,6 +157,7 @@ def predict_hidden(
     >>> nm.predict_hidden(glm.predict_rates, session).shape
     (20, 20, 8)
     """
+    X = as_session(X)
     request = Request.read(X, regions, neurons, n_forward_bins, ignore_regions, max_bytes)
     (name,) = chosen_tasks("task", [task], request.labels)
     if not callable(predict_rates):

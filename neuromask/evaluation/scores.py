@@ -21,6 +21,7 @@ from .._observed import observed_mean
 from .._tables import need_columns
 from ..errors import InvalidInputError, public
 from ..metrics import bits_per_spike, poisson_d2
+from ..session import as_session
 from .hiding import (
     REGION_TASKS,
     PredictRates,
@@ -119,6 +120,7 @@ def evaluate(
     >>> sorted(set(table["task"]))
     ['co_smoothing', 'forward_prediction', 'inter_region', 'intra_region']
     """
+    X = as_session(X)
     request = Request.read(X, regions, neurons, n_forward_bins, ignore_regions, max_bytes)
     counts, labels = request.counts, request.labels
     asked = chosen_tasks("tasks", tasks, labels)
