@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from torch import Tensor
 
 from ._checks import check_path
@@ -139,6 +140,8 @@ def plain(value: Any, name: str) -> Any:
         return value
     if isinstance(value, float) and math.isfinite(value):
         return float(value)
+    if isinstance(value, torch.device):
+        return str(value)
     if isinstance(value, (np.random.RandomState, np.random.Generator)):
         return None
     if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):

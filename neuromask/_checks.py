@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from numbers import Real
 from pathlib import Path
 from typing import Any, Literal
+from uuid import UUID
 
 import numpy as np
 
@@ -18,6 +19,7 @@ __all__ = [
     "as_names",
     "check_choice",
     "check_fraction",
+    "check_name",
     "check_path",
     "check_positive_int",
     "check_regions",
@@ -431,6 +433,16 @@ def as_array(
             f"{name} is a {type(given).__name__} that cannot be read as an array ({error}); expected "
             "rows of equal length, of one kind."
         ) from error
+
+
+def check_name(name: str, value: Any) -> str:
+    """Return a name as text, or raise where text, a whole number or a UUID is expected and not given."""
+    is_number = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not isinstance(value, (str, UUID)) and not is_number:
+        raise InvalidInputError(
+            f"{name}={value!r}; expected a name, as text. Write {name}='mouse-1'."
+        )
+    return str(value)
 
 
 def check_path(name: str, value: Any) -> Path:

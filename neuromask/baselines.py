@@ -7,13 +7,21 @@ Each has ``fit(X, regions=None, X_val=None)`` and ``predict_rates(counts, hidden
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.optimize import minimize
 
-from ._checks import check_choice, check_regions, read_spikes
+from ._checks import (
+    as_names,
+    check_choice,
+    check_fraction,
+    check_positive_int,
+    check_regions,
+    read_spikes,
+)
 from ._observed import observed_mean, observed_smooth
 from ._splits import every_tenth
 from .errors import InvalidInputError, public
@@ -68,6 +76,7 @@ class PSTH:
     @public
     def fit(self, X: Any, regions: Any = None, X_val: Any = None) -> PSTH:
         """Measure the smoothed mean response (time, neurons)."""
+        check_fraction("smoothing", self.smoothing, low=1e-3, high=1e6)
         self.rates_ = _psth(*read_spikes(as_session(X)), self.smoothing)
         return self
 
@@ -148,6 +157,7 @@ class PoissonGLM:
             For unknown tasks, ridges that are not positive, region tasks without regions, or
             validation trials of another shape.
         """
+        tasks = self._check_parameters()
         X = as_session(X)
         counts, observed = read_spikes(X, min_trials=2)
         regions = getattr(X, "regions", None) if regions is None else regions
@@ -164,14 +174,6 @@ class PoissonGLM:
                     f"X_val has shape {validation.shape}; expected trials of "
                     f"{counts.shape[1:]} (bins, neurons), as X. Select the same neurons in both."
                 )
-        if not len(self.ridges) or min(self.ridges) <= 0:
-            raise InvalidInputError(
-                f"ridges={self.ridges!r}; expected positive numbers, at least one."
-            )
-        given = TASKS if self.tasks is None else self.tasks
-        tasks = (given,) if isinstance(given, str) else tuple(given)
-        for task in tasks:
-            check_choice("tasks", task, TASKS)
         if labels is None:
             if self.tasks is not None and set(tasks) & set(REGION_TASKS):
                 raise InvalidInputError("region tasks need regions; pass regions=...")
@@ -226,6 +228,22 @@ class PoissonGLM:
         return np.exp(
             np.minimum(offset + inputs @ self.weights_[task][:-1] + self.weights_[task][-1], 3.0)
         )
+
+    def _check_parameters(self) -> tuple[str, ...]:
+        """Refuse parameters out of range; return the tasks."""
+        tasks = TASKS if self.tasks is None else as_names("tasks", self.tasks)
+        for task in tasks:
+            check_choice("tasks", task, TASKS)
+        ridges = self.ridges if isinstance(self.ridges, (Sequence, np.ndarray)) else ()
+        if not len(ridges) or not all(isinstance(r, Real) and 0 < r < np.inf for r in ridges):
+            raise InvalidInputError(
+                f"ridges={self.ridges!r}; expected positive numbers, at least one."
+            )
+        check_fraction("smoothing", self.smoothing, low=1e-3, high=1e6)
+        check_positive_int("n_components", self.n_components)
+        if self.n_forward_bins is not None:
+            check_positive_int("n_forward_bins", self.n_forward_bins)
+        return tasks
 
     def _fit_neighbours(
         self, task: str, training: Trials, validation: Trials, labels: np.ndarray | None

@@ -145,6 +145,11 @@ def resolve_schemes(
         raise InvalidInputError(
             f"schemes={schemes!r}; expected a name, a Scheme, or a list of them."
         )
+    if iter(schemes) is schemes:
+        raise InvalidInputError(
+            f"schemes is a {type(schemes).__name__}, which is used up when it is read; expected a list or "
+            "tuple. Write schemes=tuple(...)."
+        )
     found = tuple(_lookup(scheme) for scheme in schemes)
     names = [scheme.name for scheme in found]
     if not names or len(set(names)) < len(names):

@@ -17,6 +17,7 @@ from ._axes import axis_of_length, other_order
 from ._checks import (
     as_array,
     as_names,
+    check_name,
     check_path,
     check_regions,
     read_spikes,
@@ -157,8 +158,8 @@ class Session:
                 f"t_start={t_start!r}; expected seconds from the event to the first bin, or None."
             )
         self.t_start = None if t_start is None else float(t_start)
-        self.session_id = str(session_id)
-        self.subject = None if subject is None else str(subject)
+        self.session_id = check_name("session_id", session_id)
+        self.subject = None if subject is None else check_name("subject", subject)
         self.rates = None if rates is None else as_array("rates", rates, dtype=np.float32)
         if self.rates is not None and self.rates.shape != self.counts.shape:
             raise InvalidInputError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
@@ -167,8 +167,9 @@ def _check_parameters(
     check_fraction("private", private)
     # Below half a bin the kernel is a single bin, whatever its width.
     check_fraction("timescale", timescale, low=0.5, high=1000)
-    names = [regions] if isinstance(regions, str) else list(regions)
-    if isinstance(regions, str) or not names or not all(isinstance(n, str) and n for n in names):
+    is_several = isinstance(regions, Iterable) and not isinstance(regions, (str, bytes))
+    names = list(regions) if is_several else []
+    if not names or not all(isinstance(n, str) and n for n in names):
         raise InvalidInputError(
             f'regions={regions!r}; expected a sequence of names. Write regions=("VISp", "CA1").'
         )

@@ -146,9 +146,15 @@ def compare_decoders(
     first, rows = next(iter(models)), []
     for name, model in models.items():
         try:
-            scores = cross_validate(
+            found = cross_validate(
                 model, X, y, cv=splits, scoring=scoring, n_jobs=n_jobs, error_score="raise"
-            )["test_score"]
+            )
+            if "test_score" not in found:
+                raise InvalidInputError(
+                    "scoring returns several numbers by name; expected one. Choose one of "
+                    f"{sorted(key.removeprefix('test_') for key in found if key.startswith('test_'))}."
+                )
+            scores = found["test_score"]
         except Exception as error:  # whatever it is, the other decoders stand
             if name == first:
                 raise

@@ -26,10 +26,19 @@ def resolve_device(device: str) -> torch.device:
         found = torch.device(device)
     except RuntimeError as error:
         raise InvalidInputError(f"device={device!r}; expected 'auto', 'cpu' or 'cuda'.") from error
+    if found.type == "meta":
+        raise InvalidInputError(f"device={device!r} computes nothing; use device='auto' or 'cpu'.")
     if found.type == "cuda" and not torch.cuda.is_available():
         raise InvalidInputError(
             f"device={device!r}, but no GPU is available; use device='auto' or 'cpu'."
         )
+    try:
+        torch.empty(0, device=found)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).partition("\n")[0]
+        raise InvalidInputError(
+            f"device={device!r} is not to be had here ({reason}); use device='auto' or 'cpu'."
+        ) from error
     return found
 
 

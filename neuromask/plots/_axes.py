@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..errors import current_call
+from ..errors import InvalidInputError, current_call
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -53,6 +53,10 @@ def mark_outside(ax: Axes, x: ArrayLike, y: ArrayLike, colour: str) -> None:
 def need_axes(ax: Axes | None) -> Axes:
     """Return the axes given, or new ones."""
     if ax is not None:
+        if not hasattr(ax, "transAxes"):
+            raise InvalidInputError(
+                f"ax is a {type(ax).__name__}; expected Axes of matplotlib, such as plt.subplots()[1]."
+            )
         return ax
     return need_matplotlib().subplots(layout="constrained")[1]
 
