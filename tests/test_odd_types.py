@@ -19,8 +19,8 @@ def tiny():
 @pytest.mark.parametrize(
     ("name", "odd"),
     [
-        *[("tasks", odd) for odd in (1, 2.5, float("nan"), True, object(), "x", ["a"])],
-        *[("ridges", odd) for odd in (None, 1, "x", ["a"], [None], [], [0], [np.nan], object())],
+        *[("tasks", odd) for odd in (1, 2.5, float("nan"), True, object, "x", ["a"])],
+        *[("ridges", odd) for odd in (None, 1, "x", ["a"], [None], [], [0], [np.nan], object)],
         *[("smoothing", odd) for odd in (None, -1, 0, "x", [1], float("nan"))],
         *[("n_components", odd) for odd in (None, 2.5, 0, "x", [1], True)],
         *[("n_forward_bins", odd) for odd in (2.5, 0, "x", [1], True)],
@@ -38,7 +38,7 @@ def test_the_psth_refuses(tiny, odd):
         nm.baselines.PSTH(odd).fit(tiny)
 
 
-@pytest.mark.parametrize("odd", [None, -1, 2.5, True, "VISp", b"VISp", object(), []], ids=repr)
+@pytest.mark.parametrize("odd", [None, -1, 2.5, True, "VISp", b"VISp", object, []], ids=repr)
 def test_simulate_names_its_regions(odd):
     with pytest.raises(InvalidInputError, match="regions=.*expected a sequence of names"):
         nm.simulate(4, n_neurons=6, n_time=8, regions=odd)
