@@ -14,7 +14,7 @@ from ..errors import InvalidInputError, public
 from ..session import Session
 from .binning import bin_edges, bin_spikes, sample_signal
 from .clock import warn_of_units
-from .intervals import ROUNDING, read_intervals, within
+from .intervals import ROUNDING, read_intervals
 from .report import Report
 from .samples import SORTED, in_order
 from .times import plain, time_support, times_of, values_of
@@ -166,15 +166,14 @@ def from_spike_times(
         _refuse_step(step)
         events = _read_events(events)
     ends = read_ends(ends, len(events))
-    n_clusters = len(np.unique(clusters))
-    warn_of_units(times, n_clusters, events, edges)
+    found = pd.Series(clusters).value_counts(sort=False).sort_index()
+    warn_of_units(times, len(found), events, edges)
     table_of_trials = read_table(trials, len(events), "trials", "trial")
     kept = _choose_trials(events, edges, recorded, ends, "mark" if is_cut else unrecorded, report)
     events, table_of_trials = events[kept], table_of_trials.iloc[kept].reset_index(drop=True)
     ends = None if ends is None else ends[kept]
     if not is_cut:
         warn_of_overlap(events, edges)
-    found = pd.Series(clusters).value_counts(sort=False).sort_index()
     seconds = float(np.diff(recorded, axis=1).sum())
     table = _neurons_table(found, regions, neurons, seconds)
     n_known = int(found.index.isin(table.index).sum())
@@ -259,7 +258,11 @@ def _read_recording(recording: Any, support: Any, times: np.ndarray) -> np.ndarr
     recorded = read_intervals(name, support if recording is None else recording)
     if not len(recorded):
         raise InvalidInputError(f"{name} holds no time; expected (start, stop) in seconds.")
-    share = within(recorded, times, times).mean()
+    first, last = (
+        np.searchsorted(times, recorded[:, 0]),
+        np.searchsorted(times, recorded[:, 1], "right"),
+    )
+    share = (last - first).sum() / len(times)
     if share < 0.5:
         raise InvalidInputError(
             f"{name} covers {recorded[0, 0]:g} to {recorded[-1, 1]:g} s, in which {100 * share:.0f} % of "

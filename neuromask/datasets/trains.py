@@ -117,7 +117,9 @@ def _seconds(times: Any, name: str, sampling_rate: float | None) -> np.ndarray:
             f"{name} holds {shape}; expected one time a spike, in seconds as floats. Where they are "
             "samples give sampling_rate=, such as 30_000."
         )
-    return times.astype(float) if sampling_rate is None else times / float(sampling_rate)
+    return (
+        times.astype(float, copy=False) if sampling_rate is None else times / float(sampling_rate)
+    )
 
 
 def _without_restarts(trains: dict[Any, np.ndarray], report: Report) -> dict[Any, np.ndarray]:
