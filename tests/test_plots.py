@@ -262,3 +262,18 @@ def test_neurons_beyond_a_comparison_are_marked_at_its_edges():
     expected = np.clip(np.stack([a, b], 1)[outside], low, high)
     assert outside[:2].all()
     np.testing.assert_allclose(np.sort(triangles(ax), 0), np.sort(expected, 0))
+
+
+def test_rates_are_drawn_where_something_was_observed():
+    counts = np.ones((4, 6, 2))
+    counts[:2, 3:, 0] = np.nan
+    counts[:, 5] = np.nan
+    session = nm.Session(counts, bin_width=0.02, t_start=-0.04)
+    figure = nm.plots.plot_rates(session, np.full((4, 6, 2), 0.5), neurons=[0])
+    one, mean = figure.axes
+    heights = [bar.get_height() for bar in one.patches]
+    np.testing.assert_array_equal(heights, [50, 50, 50, np.nan, np.nan, np.nan])
+    observed, predicted = mean.lines
+    np.testing.assert_array_equal(observed.get_ydata(), [50, 50, 50, 50, 50, np.nan])
+    np.testing.assert_array_equal(predicted.get_ydata(), [25, 25, 25, 25, 25, np.nan])
+    np.testing.assert_allclose(observed.get_xdata()[0], -0.03)

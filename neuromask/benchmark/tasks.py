@@ -203,6 +203,11 @@ def ground_truth(task: Task, test: Session, *, where: str) -> dict[str, np.ndarr
     """Return the tensors that the official scorer compares predictions with."""
     ids = identifiers(task, test, where=where)
     if task.suite == "ts2":
+        if test.observed is not None:
+            raise InvalidInputError(
+                f"{where}: some test entries were not observed, which the official scorer would take for "
+                "silence. Leave these trials or units out."
+            )
         targets = select_scored(task, test, test.counts).astype(np.float32)
         return {"window_timestamps": ids, "targets": targets}
     values = target(task, test, where=where)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from .._checks import check_positive_int
+from .._observed import observed_mean, values_observed
 from .._tables import need_columns
 from ..errors import InvalidInputError, public
 from ..evaluation import MIN_SPIKES
@@ -178,8 +179,11 @@ def plot_rates(
 
     Parameters
     ----------
-    counts, rates : array-like, (trials, time, neurons)
-        Spike counts and expected counts per bin; where rates are NaN nothing is drawn.
+    counts : Session or array-like, (trials, time, neurons)
+        Spike counts. Where nothing was observed, which NaN says too, nothing is drawn, and means
+        are over the other trials.
+    rates : array-like, (trials, time, neurons)
+        Expected counts per bin; where they are NaN nothing is drawn.
     true_rates : array-like, (trials, time, neurons), optional
         True expected counts, where they are known.
     neurons : sequence of int, optional
@@ -187,16 +191,18 @@ def plot_rates(
     trial : int, default=0
         Trial to show.
     bin_width : float, optional
-        Seconds per bin, for axes in seconds and Hz.
+        Seconds per bin, for axes in seconds and Hz; that of a Session by default.
     t_start : float, optional
-        Seconds from the event to the first bin, as ``session.t_start``; 0 by default.
+        Seconds from the event to the first bin; that of a Session by default, else 0.
 
     Returns
     -------
     Figure
     """
     plt = need_matplotlib()
-    counts, rates = np.asarray(counts), np.asarray(rates)
+    bin_width = getattr(counts, "bin_width", None) if bin_width is None else bin_width
+    t_start = getattr(counts, "t_start", None) if t_start is None else t_start
+    (counts, observed), rates = values_observed(counts), np.asarray(rates)
     truth = None if true_rates is None else np.asarray(true_rates)
     if truth is not None and truth.shape != counts.shape:
         raise InvalidInputError(
@@ -213,7 +219,7 @@ def plot_rates(
         raise InvalidInputError(
             f"trial={trial}; expected one of the {n_trials} trials, 0 to {n_trials - 1}."
         )
-    busiest = np.argsort(-counts.mean((0, 1)))[:4]
+    busiest = np.argsort(-observed_mean(counts, observed, (0, 1)))[:4]
     shown = busiest if neurons is None else np.asarray(neurons)
     if not len(shown) or shown.min() < 0 or shown.max() >= n_neurons:
         raise InvalidInputError(
@@ -227,10 +233,17 @@ def plot_rates(
         2, len(shown), figsize=(3 * len(shown), 4.5), sharex=True, squeeze=False
     )
     for column, n in zip(axes.T, shown, strict=True):
-        column[0].bar(time, counts[trial, :, n] * scale, width=width, color="lightgrey")
+        seen = None if observed is None else observed[:, :, n]
+        one = (
+            counts[trial, :, n] if seen is None else np.where(seen, counts[:, :, n], np.nan)[trial]
+        )
+        column[0].bar(time, one * scale, width=width, color="lightgrey")
         column[0].plot(time, rates[trial, :, n] * scale, color=COLOURS[0])
-        column[1].plot(time, counts[:, :, n].mean(0) * scale, color="grey", label="observed")
-        column[1].plot(time, rates[:, :, n].mean(0) * scale, color=COLOURS[0], label="predicted")
+        means = [observed_mean(x[:, :, n], seen, 0) * scale for x in (counts, rates)]
+        if seen is not None:
+            means = [np.where(seen.any(0), mean, np.nan) for mean in means]
+        column[1].plot(time, means[0], color="grey", label="observed")
+        column[1].plot(time, means[1], color=COLOURS[0], label="predicted")
         if truth is not None:
             column[0].plot(
                 time, truth[trial, :, n] * scale, color=COLOURS[5], ls="--", label="true rate"
