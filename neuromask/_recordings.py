@@ -95,6 +95,19 @@ class Recording:
         observed = None if self.observed is None else self.observed[trials]
         return replace(self, counts=self.counts[trials], observed=observed)
 
+    def with_data(self) -> Recording:
+        """Return the trials in which something was observed; the others teach nothing, and are warned of."""
+        if self.observed is None:
+            return self
+        there = self.observed.any((1, 2))
+        if there.all():
+            return self
+        warn(
+            f"nothing was observed in {int((~there).sum())} of {len(self)} trials of session "
+            f"{self.info.session_id!r}; they are left out of the fit."
+        )
+        return self.take(np.flatnonzero(there))
+
     def placed(self, n_time: int) -> Recording:
         """Return trials of so many bins, in which these stand at their place and no more is observed."""
         n_given = self.counts.shape[1]

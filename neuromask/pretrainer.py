@@ -891,6 +891,7 @@ class MtMPretrainer(
         streams: RandomStreams,
     ) -> tuple[list[Recording], list[Recording]]:
         """Return training and validation trials; those of `X_val` where it is given."""
+        recordings = [r.with_data() for r in recordings]
         if X_val is None:
             return split_trials(
                 recordings,
@@ -901,7 +902,8 @@ class MtMPretrainer(
         given = X_val if is_session_list(X_val) else [X_val]
         with about("X_val"):
             return recordings, [
-                read_known(x, known, rebin=self.rebin, require_spikes=True) for x in given
+                read_known(x, known, rebin=self.rebin, require_spikes=True).with_data()
+                for x in given
             ]
 
     def _gives_tables(self) -> bool:

@@ -12,7 +12,7 @@ import neuromask as nm
 from neuromask._recordings import read_to_fit
 from neuromask._splits import consecutive_folds
 from neuromask.decoding.ridge import fit_ridge
-from neuromask.errors import InvalidInputError
+from neuromask.errors import InvalidInputError, NeuromaskWarning
 from neuromask.nn.neuron_statistics import PopulationStatistics
 from neuromask.nn.session_weights import SessionStatistics
 from neuromask.nn.smoothing import smooth
@@ -386,3 +386,16 @@ def test_the_pooled_r2_leaves_out_bins_without_a_true_signal():
     assert nm.decoding.pooled_r2(truth, answer) == 1.0
     with pytest.raises(InvalidInputError, match="finite number"):
         nm.decoding.pooled_r2(answer, truth)
+
+
+def test_trials_in_which_nothing_was_observed_are_left_out_of_a_fit():
+    session = recording(30)
+    observed = np.ones(session.shape, bool)
+    observed[20:] = False
+    gappy = nm.Session(session.counts, session.regions, observed=observed)
+    whole = nm.Session(session.counts[:20], session.regions)
+    with pytest.warns(NeuromaskWarning, match="nothing was observed in 10 of 30 trials of session"):
+        pre = nm.MtMPretrainer(**TINY, validation_fraction=0.2).fit(gappy)
+    other = nm.MtMPretrainer(**TINY, validation_fraction=0.2).fit(whole)
+    np.testing.assert_allclose(pre.predict(whole), other.predict(whole), rtol=1e-5)
+    assert np.isfinite(pre.history_["val_bps"].dropna()).all()
