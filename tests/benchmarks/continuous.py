@@ -76,6 +76,13 @@ def main() -> None:
     scores = [nm.metrics.bits_per_spike(truth, r, pooled=True) for r in (windowed, whole[bins])]
     print(f"bits per spike of windows {scores[0]:.4f}, of the whole {scores[1]:.4f}")
     print(f"ratio {scores[1] / scores[0]:.4f}")
+    quarter = test.n_time // 4
+    middle = slice(quarter, test.n_time - quarter)  # bins that have context on both sides in either
+    scores = [
+        nm.metrics.bits_per_spike(truth[:, middle], r[:, middle], pooled=True)
+        for r in (windowed, whole[bins])
+    ]
+    print(f"in the middle half of windows: {scores[0]:.4f} and {scores[1]:.4f}")
     losses = [nll(truth, r).mean((0, 2)) for r in (windowed, whole[bins])]
     for name, loss in zip(("windows", "whole"), losses, strict=True):
         edge = loss[[0, 1, -2, -1]].mean() - loss[10:-10].mean()
