@@ -1,8 +1,4 @@
-"""Baselines that a model must beat, scored by the same evaluator.
-
-Each has ``fit(X, regions=None, X_val=None)`` and ``predict_rates(counts, hidden, task)`` for
-:func:`neuromask.evaluate`.
-"""
+"""A Poisson regression of each neuron on the others."""
 
 from __future__ import annotations
 
@@ -11,10 +7,9 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
 from scipy.optimize import minimize
 
-from ._checks import (
+from .._checks import (
     as_names,
     check_choice,
     check_fraction,
@@ -22,69 +17,20 @@ from ._checks import (
     check_regions,
     read_spikes,
 )
-from ._observed import observed_mean, observed_smooth
-from ._splits import every_tenth
-from .errors import InvalidInputError, public
-from .evaluation import REGION_TASKS, TASKS
-from .session import as_session
+from .._observed import observed_mean, observed_smooth
+from .._splits import every_tenth
+from ..errors import InvalidInputError, public
+from ..evaluation import REGION_TASKS, TASKS
+from ..session import as_session
+from .rates import check_alike, smoothed_psth
 
-__all__ = ["PSTH", "MeanRate", "PoissonGLM"]
+__all__ = ["PoissonGLM"]
 
 # Counts (trials, time, neurons) and which of them were observed, None where all were.
 Trials = tuple[np.ndarray, np.ndarray | None]
 
-LEAST_BASELINE_RATE = 1e-4
 # The log of a rate that adds nothing to a loss, of entries that were not observed.
 NO_LOG_RATE = -1e4
-
-
-class MeanRate:
-    """Each neuron's mean training rate.
-
-    Examples
-    --------
-    >>> import neuromask as nm
-    >>> session = nm.simulate(20, n_neurons=8, n_time=20)
-    >>> table = nm.evaluate(MeanRate().fit(session).predict_rates, session)
-    """
-
-    @public
-    def fit(self, X: Any, regions: Any = None, X_val: Any = None) -> MeanRate:
-        """Measure the mean count per bin of trials (trials, time, neurons)."""
-        self.rates_ = observed_mean(*read_spikes(as_session(X)), (0, 1)).clip(LEAST_BASELINE_RATE)
-        return self
-
-    @public
-    def predict_rates(self, counts: np.ndarray, hidden: np.ndarray, task: str) -> np.ndarray:
-        """Return the mean rates, whatever is visible."""
-        _check_alike(self, counts, "rates_", neurons_only=True)
-        return np.broadcast_to(self.rates_, counts.shape)
-
-
-class PSTH:
-    """Each neuron's mean training response over time, smoothed.
-
-    Parameters
-    ----------
-    smoothing : float, default=2
-        Standard deviation of the gaussian kernel in bins.
-    """
-
-    def __init__(self, smoothing: float = 2.0) -> None:
-        self.smoothing = smoothing
-
-    @public
-    def fit(self, X: Any, regions: Any = None, X_val: Any = None) -> PSTH:
-        """Measure the smoothed mean response (time, neurons)."""
-        check_fraction("smoothing", self.smoothing, low=1e-3, high=1e6)
-        self.rates_ = _psth(*read_spikes(as_session(X)), self.smoothing)
-        return self
-
-    @public
-    def predict_rates(self, counts: np.ndarray, hidden: np.ndarray, task: str) -> np.ndarray:
-        """Return the mean responses, whatever is visible."""
-        _check_alike(self, counts, "rates_")
-        return np.broadcast_to(self.rates_, counts.shape)
 
 
 class PoissonGLM:
@@ -178,7 +124,7 @@ class PoissonGLM:
             if self.tasks is not None and set(tasks) & set(REGION_TASKS):
                 raise InvalidInputError("region tasks need regions; pass regions=...")
             tasks = tuple(t for t in tasks if t not in REGION_TASKS)
-        self.offset_ = np.log(_psth(counts, observed, 2.0))
+        self.offset_ = np.log(smoothed_psth(counts, observed, 2.0))
         self._rate = observed_mean(counts, observed, (0, 1))
         smooth = self._smooth(counts, observed)
         near = None if observed is None else np.isfinite(smooth)
@@ -204,7 +150,7 @@ class PoissonGLM:
         InvalidInputError
             Before `fit`, for a task that was not fitted, or for trials of another shape.
         """
-        _check_alike(self, counts, "offset_")
+        check_alike(self, counts, "offset_")
         if task not in self.weights_:
             raise InvalidInputError(
                 f"task {task!r} was not fitted; fitted are "
@@ -333,37 +279,6 @@ class PoissonGLM:
     def _standardise(self, counts: np.ndarray, observed: np.ndarray | None = None) -> np.ndarray:
         inputs = ((self._smooth(counts, observed) - self.mean_) / self.scale_).astype(np.float32)
         return inputs if observed is None else np.nan_to_num(inputs)
-
-
-def _check_alike(
-    baseline: Any, counts: np.ndarray, fitted: str, *, neurons_only: bool = False
-) -> None:
-    """Refuse to predict before `fit`, or trials unlike the fitted ones."""
-    name = type(baseline).__name__
-    if not hasattr(baseline, fitted):
-        raise InvalidInputError(f"{name}.predict_rates: not fitted yet; call fit first.")
-    expected = getattr(baseline, fitted).shape
-    given = counts.shape[2:] if neurons_only else counts.shape[1:]
-    if counts.ndim != 3 or given != expected:
-        axes = "(neurons,)" if neurons_only else "(bins, neurons)"
-        raise InvalidInputError(
-            f"{name}.predict_rates: counts has shape {counts.shape}; expected trials of {expected} "
-            f"{axes}, as fitted. Fit on the same bins and neurons."
-        )
-
-
-def _psth(counts: np.ndarray, observed: np.ndarray | None, smoothing: float) -> np.ndarray:
-    """Smoothed mean response, shrunk a little towards the mean so that none is zero."""
-    mean = observed_mean(counts, observed, (0, 1)).clip(LEAST_BASELINE_RATE)
-    response, n_trials = observed_mean(counts, observed, 0), len(counts)
-    if observed is None:
-        psth = gaussian_filter1d(response, smoothing, axis=0, mode="nearest")
-    else:  # each bin has its say by the trials behind it
-        n_observed = observed.sum(0).astype(float)
-        n_trials = gaussian_filter1d(n_observed, smoothing, axis=0, mode="nearest")
-        total = gaussian_filter1d(response * n_observed, smoothing, axis=0, mode="nearest")
-        psth = total / n_trials.clip(1e-9)
-    return (psth * n_trials + mean * 2) / (n_trials + 2)
 
 
 def _offset_where(
