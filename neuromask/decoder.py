@@ -17,8 +17,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._checks import check_choice, check_fraction, check_positive_int
 from ._estimator import SpikesEstimator
+from ._known import Recording, SessionInfo
 from ._random import random_streams
-from ._recordings import Recording, SessionInfo, read_known, rebinned
+from ._recordings import read_known, rebinned
 from ._windows import stitch
 from .decoding.baselines import DECODING_TASKS, decoding_baselines
 from .decoding.features import block_sizes, read_features

@@ -21,18 +21,15 @@ from sklearn.utils.validation import check_is_fitted
 from ._checkpoint import plain, plain_table, read_folder, read_plain_table, write_folder
 from ._checks import as_array, as_names, check_choice, check_fraction, check_positive_int
 from ._estimator import SpikesEstimator
+from ._known import Recording, SessionInfo, refuse_another, region_members
 from ._observed import observed_mean
 from ._random import RandomStreams, random_streams
 from ._recordings import (
     MANY_TRIALS,
-    Recording,
-    SessionInfo,
     is_session_list,
     read_known,
     read_new_sessions,
     read_to_fit,
-    refuse_another,
-    region_members,
     split_trials,
     table_exclusions,
 )

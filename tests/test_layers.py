@@ -12,6 +12,7 @@ LAYERS = [
     {"_random", "_checks", "_tables", "_files", "_splits", "_estimator", "_observed", "_windows"},
     {"metrics", "masks", "_plausible", "_xarray"},
     {"schemes", "session"},
+    {"_known"},
     {"datasets", "_recordings"},
     {"nn", "_checkpoint"},
     {"training"},

@@ -12,7 +12,7 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 import neuromask as nm
-from neuromask._recordings import Recording
+from neuromask._known import Recording
 from neuromask.errors import NeuromaskWarning
 
 # In bf16 a last digit that depends on how many trials are stacked is one in a thousand. Trials are

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .._recordings import Recording
+from .._known import Recording
 from ..nn.fitted import FittedNetwork
 from ..nn.session_weights import State, TrialGroup
 from ..nn.smoothing import smooth

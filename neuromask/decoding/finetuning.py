@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .._known import Recording
 from .._random import RandomStreams
-from .._recordings import Recording
 from .._splits import hold_out_groups, hold_out_runs
 from ..errors import InvalidInputError
 from ..nn.device import autocast

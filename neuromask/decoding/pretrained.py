@@ -12,15 +12,8 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
 from .._checks import check_choice
-from .._recordings import (
-    Recording,
-    SessionInfo,
-    is_session_list,
-    read_known,
-    read_to_fit,
-    region_codes,
-    region_members,
-)
+from .._known import Recording, SessionInfo, region_codes, region_members
+from .._recordings import is_session_list, read_known, read_to_fit
 from ..errors import InvalidInputError
 from ..pretrainer import MtMPretrainer, check_parameters, load
 from ..schemes import Scheme

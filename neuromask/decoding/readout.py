@@ -35,7 +35,7 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 
-from .._recordings import Recording
+from .._known import Recording
 from .._splits import Folds, blocks_of, consecutive_folds
 from ..nn.fitted import FittedNetwork
 from .features import block_sizes, read_features

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .._recordings import Recording
+from .._known import Recording
 from .._windows import cut, stitch
 from ..schemes import Scheme
 from .device import autocast

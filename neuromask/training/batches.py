@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .._recordings import Recording, region_codes
+from .._known import Recording, region_codes
 from ..nn.session_weights import TrialGroup, Weights
 from ..schemes import SchemeSampler
 

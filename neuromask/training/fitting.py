@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import pandas as pd
 import torch
 
+from .._known import Recording
 from .._random import RandomStreams
-from .._recordings import Recording
 from ..errors import warn
 from ..nn.session_network import SessionNetwork
 from ..schemes import Scheme, SchemeSampler, check_mask

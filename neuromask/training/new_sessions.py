@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .._recordings import Recording
+from .._known import Recording
 from ..errors import InvalidInputError
 from ..nn.neuron_encoder import NeuronEncoder
 from ..nn.neuron_statistics import NeuronStatistics, PopulationStatistics
