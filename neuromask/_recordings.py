@@ -10,7 +10,8 @@ import pandas as pd
 import torch
 
 from ._axes import axis_of_length
-from ._checks import as_names, read_spikes, resolve_regions
+from ._checks import as_names, resolve_regions
+from ._counts import read_spikes
 from ._known import Recording, SessionInfo, find_session, place, refuse_another, region_codes
 from ._plausible import warn_of_implausible
 from ._splits import hold_out, hold_out_runs, n_held_out

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import gammaln, xlogy
 
-from ._checks import as_array, where_observed
+from ._checks import as_array
+from ._counts import where_observed
 from ._observed import observed_mean
 from .errors import InvalidInputError, public
 

@@ -14,14 +14,8 @@ import numpy as np
 import pandas as pd
 
 from ._axes import axis_of_length, other_order
-from ._checks import (
-    as_array,
-    as_names,
-    check_name,
-    check_path,
-    check_regions,
-    read_spikes,
-)
+from ._checks import as_array, as_names, check_name, check_path, check_regions
+from ._counts import read_spikes
 from ._files import whole_file
 from ._plausible import warn_of_implausible
 from ._tables import NAME_COLUMNS, plain_column, read_indices, read_table

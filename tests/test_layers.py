@@ -9,7 +9,17 @@ PACKAGE = Path(__file__).resolve().parents[1] / "neuromask"
 # From the ground up: a file or folder of the top imports from those below it alone.
 LAYERS = [
     {"errors", "_axes"},
-    {"_random", "_checks", "_tables", "_files", "_splits", "_estimator", "_observed", "_windows"},
+    {
+        "_random",
+        "_checks",
+        "_tables",
+        "_files",
+        "_splits",
+        "_estimator",
+        "_observed",
+        "_windows",
+    },
+    {"_counts"},
     {"metrics", "masks", "_plausible", "_xarray"},
     {"schemes", "session"},
     {"_known"},

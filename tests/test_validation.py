@@ -19,9 +19,9 @@ from neuromask._checks import (
     check_path,
     check_positive_int,
     check_regions,
-    read_spikes,
     resolve_regions,
 )
+from neuromask._counts import read_spikes
 from neuromask.errors import InvalidInputError, NeuromaskWarning
 
 GOOD = np.ones((4, 5, 3))

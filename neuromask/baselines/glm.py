@@ -9,14 +9,8 @@ from typing import Any
 import numpy as np
 from scipy.optimize import minimize
 
-from .._checks import (
-    as_names,
-    check_choice,
-    check_fraction,
-    check_positive_int,
-    check_regions,
-    read_spikes,
-)
+from .._checks import as_names, check_choice, check_fraction, check_positive_int, check_regions
+from .._counts import read_spikes
 from .._observed import observed_mean, observed_smooth
 from .._splits import every_tenth
 from ..errors import InvalidInputError, public

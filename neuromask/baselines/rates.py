@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
-from .._checks import check_fraction, read_spikes
+from .._checks import check_fraction
+from .._counts import read_spikes
 from .._observed import observed_mean
 from ..errors import InvalidInputError, public
 from ..session import as_session

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .._checks import as_array, read_spikes
+from .._checks import as_array
+from .._counts import read_spikes
 from ..errors import InvalidInputError, about, public
 from ..session import Session
 from .courses import UNEVEN, read_course

@@ -13,14 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._checks import (
-    as_array,
-    as_names,
-    check_choice,
-    check_positive_int,
-    check_regions,
-    read_spikes,
-)
+from .._checks import as_array, as_names, check_choice, check_positive_int, check_regions
+from .._counts import read_spikes
 from ..errors import InvalidInputError, public
 from ..session import as_session
 
