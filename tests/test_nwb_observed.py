@@ -170,12 +170,16 @@ def test_other_units_of_time_are_told(tmp_path, factor, unit):
         NeuromaskWarning, match=f"They seem to be in {unit}, and are read as seconds"
     ):
         nm.load_nwb(path)
-    message = "20 .beyond the recording.*times later than the last {}, as where times are in milli"
-    with pytest.raises(InvalidInputError, match=message.format("spike")):
+    with pytest.raises(
+        InvalidInputError, match=f"events last until .* seem to be in {unit}; expected"
+    ):
         nm.load_nwb(made(tmp_path), events=EVENTS * factor)
     late = [train * factor + 100 * factor for train in TRAINS]
     told = pytest.warns(NeuromaskWarning, match="are read as seconds")
-    with told, pytest.raises(InvalidInputError, match=message.format("event")):
+    message = (
+        "20 .beyond the recording.*times later than the last event, as where times are in milli"
+    )
+    with told, pytest.raises(InvalidInputError, match=message):
         nm.load_nwb(made(tmp_path, late))
 
 

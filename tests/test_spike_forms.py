@@ -366,3 +366,34 @@ def test_a_recording_without_trials_is_cut_into_windows():
 def test_without_events_or_windows_the_error_names_both():
     with pytest.raises(InvalidInputError, match="events is missing.*window=1.0"):
         nm.from_spike_times(TIMES, CLUSTERS)
+
+
+@pytest.mark.parametrize(
+    ("factor", "unit"), [(1000, "1,000 times .* milliseconds"), (30_000, "30,000 times .* samples")]
+)
+@pytest.mark.parametrize("unrecorded", ["refuse", "drop", "mark"])
+def test_events_of_another_unit_are_named_with_their_factor_whatever_becomes_of_others(
+    factor, unit, unrecorded
+):
+    events = np.append(10.0 / factor, EVENTS) * factor  # one lies in the recording
+    options = {"recording": (0, EVENTS.max()), "unrecorded": unrecorded}
+    with pytest.raises(nm.InvalidInputError, match=unit):
+        nm.from_spike_times(TIMES, CLUSTERS, None, events, **options)
+
+
+def test_a_few_late_events_are_no_other_unit():
+    events = np.append(EVENTS, 1e6)
+    session = nm.from_spike_times(TIMES, CLUSTERS, None, events, unrecorded="drop")
+    assert len(session) == len(EVENTS)
+
+
+def test_a_signal_of_another_unit_is_warned_of():
+    at = np.arange(0.0, 100.0, 0.1)
+    with pytest.warns(nm.NeuromaskWarning, match=r"signal 'x' .* seem to be in milliseconds"):
+        nm.from_spike_times(TIMES, CLUSTERS, None, EVENTS, signals={"x": (at * 1000, at)})
+
+
+@pytest.mark.parametrize("signals", [[(TIMES, TIMES)], pd.DataFrame({"x": TIMES}, index=TIMES)])
+def test_signals_are_a_mapping(signals):
+    with pytest.raises(nm.InvalidInputError, match="expected a mapping from names to pairs"):
+        nm.from_spike_times(TIMES, CLUSTERS, None, EVENTS, signals=signals)

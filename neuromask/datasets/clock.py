@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..errors import warn
+from ..errors import InvalidInputError, warn
 
-__all__ = ["warn_of_units"]
+__all__ = ["refuse_late_events", "warn_of_signal", "warn_of_units"]
 
 # Spikes a second of the average neuron, which no recording of sorted units comes near.
 FEWEST = 0.05
 # Trials are at most a few times further apart than they are long, and most of a recording has trials.
 LONGER, FURTHER = 30.0, 200.0
+# A signal that goes on for so many recordings is of another unit.
+MUCH_LONGER = 100.0
 
 
 def warn_of_units(times: np.ndarray, n_neurons: int, events: np.ndarray, edges: np.ndarray) -> None:
@@ -48,6 +50,34 @@ def warn_of_units(times: np.ndarray, n_neurons: int, events: np.ndarray, edges: 
             f"{told}, and trials of {edges[-1] - edges[0]:g} s are {np.median(np.diff(np.sort(events))):,.0f} s "
             "apart. Spike times and events seem to be in milliseconds or samples, and are read as "
             "seconds. Divide both by 1000, or by the sampling rate."
+        )
+
+
+def refuse_late_events(events: np.ndarray, recorded: np.ndarray) -> None:
+    """Refuse events most of which come so long after the recording that they are of another unit.
+
+    To drop them, as trials beyond the recording, would leave a few at its start and say nothing of the
+    unit.
+    """
+    stop = float(recorded[-1, 1])
+    # Twice as long after the recording is no trial of it. The largest event says the factor.
+    factor = float(events.max()) / max(stop, 1e-12)
+    if np.mean(events > 2 * stop) > 0.5 and factor > LONGER:
+        raise InvalidInputError(
+            f"events last until {events.max():,.0f} s, {factor:,.0f} times longer than the recording, "
+            f"which stops at {stop:,.0f} s. They seem to be in {_unit(factor)}; expected seconds. Divide "
+            "events by 1000, or by the sampling rate."
+        )
+
+
+def warn_of_signal(name: str, times: np.ndarray, seconds: float) -> None:
+    """Warn of a signal that lasts far longer than the recording, which is of another unit."""
+    factor = float(times[-1] - times[0]) / max(seconds, 1e-12) if len(times) else 0.0
+    if factor > MUCH_LONGER:
+        warn(
+            f"signal {name!r} lasts {times[-1] - times[0]:,.0f} s, {factor:,.0f} times longer than the "
+            f"recording. Its times seem to be in {_unit(factor)}, and are read as seconds. Divide them by "
+            "1000, or by the sampling rate."
         )
 
 

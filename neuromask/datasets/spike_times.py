@@ -12,12 +12,12 @@ from .._checks import check_fraction
 from .._tables import read_table
 from ..errors import InvalidInputError, public
 from ..session import Session
-from .binning import bin_edges, bin_spikes, sample_signal
-from .clock import warn_of_units
+from .binning import bin_edges, bin_spikes
+from .clock import refuse_late_events, warn_of_units
 from .intervals import ROUNDING, read_intervals
 from .report import Report
-from .samples import SORTED, in_order
-from .times import plain, time_support, times_of, values_of
+from .signals import read_signals
+from .times import plain, time_support, times_of
 from .trains import read_spikes
 from .trials import (
     check_unrecorded,
@@ -165,6 +165,7 @@ def from_spike_times(
     else:
         _refuse_step(step)
         events = _read_events(events)
+        refuse_late_events(events, recorded)
     ends = read_ends(ends, len(events))
     found = pd.Series(clusters).value_counts(sort=False).sort_index()
     warn_of_units(times, len(found), events, edges)
@@ -193,18 +194,7 @@ def from_spike_times(
     else:
         table_of_trials["start"], table_of_trials["block"] = events, blocks[kept]
     at = events[:, None] + edges[1:]
-    sampled = {
-        name: _read_signal(name, signal, at, bin_width, report)
-        for name, signal in (signals or {}).items()
-    }
-    for name, values in sampled.items():
-        gaps = ~np.isfinite(values).reshape(len(values), -1).all(1)
-        report.dropped(
-            f"signal {name}",
-            "trials with bins that have no sample nearby (NaN)",
-            gaps.sum(),
-            (~gaps).sum(),
-        )
+    sampled = read_signals(signals, at, bin_width, seconds, report)
     return Session(
         counts,
         neurons=table.reset_index(names="cluster"),
@@ -343,38 +333,6 @@ def _regions_of(ids: pd.Index, regions: Any, n_spikes: int) -> np.ndarray:
         f"regions has shape {names.shape} for {len(ids)} clusters ({_some(ids)}); expected one "
         "for each, or a mapping from cluster to region."
     )
-
-
-def _read_signal(
-    name: str, signal: Any, at: np.ndarray, bin_width: float, report: Report
-) -> np.ndarray:
-    read = values_of(signal)
-    try:
-        times, values = (np.asarray(part, dtype=float) for part in read or ())
-    except (TypeError, ValueError):
-        raise InvalidInputError(
-            f"signal {name!r} is no pair of times and values; expected two arrays of numbers."
-        ) from None
-    if times.ndim != 1 or values.ndim not in (1, 2) or len(times) != len(values):
-        raise InvalidInputError(
-            f"signal {name!r} has times of shape {times.shape} and values of shape "
-            f"{values.shape}; expected (samples,) and (samples,) or (samples, variables)."
-        )
-    ordered = in_order(times)
-    if isinstance(ordered, str):
-        raise InvalidInputError(
-            f"signal {name!r} cannot be put in order: {ordered}. Make one session of each recording, or "
-            "add to each part the time at which it began."
-        )
-    index, faults = ordered
-    for fault, n in faults.items():
-        if fault == SORTED:
-            report.noted(f"signal {name}", fault, n)
-        else:
-            report.dropped(f"signal {name}", fault, n, len(times) - n)
-    if len(times) and not len(index):
-        raise InvalidInputError(f"no sample of signal {name!r} has a time; expected seconds.")
-    return sample_signal(times[index], values[index], at, bin_width)
 
 
 def _some(ids: Any) -> str:

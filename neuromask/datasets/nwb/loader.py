@@ -284,13 +284,13 @@ def _hint(reason: str, at: np.ndarray | None, trains: Mapping[Any, np.ndarray]) 
     if BEYOND not in reason or at is None:
         return ""
     last = max(1.0, max((train[-1] for train in trains.values() if len(train)), default=0.0))
-    for what, ratio in (("spike", np.median(at) / last), ("event", last / max(1.0, at.max()))):
-        if ratio > FAR:
-            return (
-                f" Most times lie {ratio:,.0f} times later than the last {what}, as where times are in "
-                "milliseconds or samples. Give events=array in seconds, or use from_spike_times."
-            )
-    return ""
+    ratio = last / max(1.0, at.max())
+    if ratio <= FAR:
+        return ""
+    return (
+        f" Most times lie {ratio:,.0f} times later than the last event, as where times are in "
+        "milliseconds or samples. Give events=array in seconds, or use from_spike_times."
+    )
 
 
 def _table_of_units(units: Any) -> pd.DataFrame:
