@@ -397,3 +397,25 @@ def test_a_signal_of_another_unit_is_warned_of():
 def test_signals_are_a_mapping(signals):
     with pytest.raises(nm.InvalidInputError, match="expected a mapping from names to pairs"):
         nm.from_spike_times(TIMES, CLUSTERS, None, EVENTS, signals=signals)
+
+
+def test_an_array_of_regions_of_all_clusters_is_not_read_by_their_numbers():
+    odd = CLUSTERS * 2 + 1  # 1, 3, ... 11
+    some = pd.DataFrame({"depth": [30.0, 10.0]}, index=[3, 1])
+    session = nm.from_spike_times(TIMES, odd, np.array(list("abcdef")), EVENTS, neurons=some)
+    assert session.neurons["cluster"].tolist() == [1, 3]
+    assert session.regions.tolist() == ["a", "b"]  # by number they would be b and d
+
+
+def test_regions_by_number_serve_a_table_of_some_clusters():
+    some = pd.DataFrame({"depth": [30.0, 10.0]}, index=[5, 1])
+    session = nm.from_spike_times(TIMES, CLUSTERS, list("abcdefgh"), EVENTS, neurons=some)
+    assert session.regions.tolist() == ["b", "f"]
+
+
+def test_regions_are_read_of_a_cell_array():
+    cells = np.empty((N, 1), object)
+    for i, name in enumerate("abcdef"):
+        cells[i, 0] = np.array([name])
+    session = nm.from_spike_times(TIMES, CLUSTERS, cells, EVENTS)
+    assert session.regions.tolist() == list("abcdef")

@@ -290,7 +290,7 @@ def _neurons_table(
             "cluster. Use neurons.set_index(...) with the column of clusters."
         )
     else:
-        regions = _by_row(regions, neurons)
+        regions = _by_row(regions, neurons.index)
         table = neurons.sort_index()
         if not table.index.isin(found.index).any():
             raise InvalidInputError(
@@ -299,18 +299,30 @@ def _neurons_table(
             )
     table["firing_rate"] = found.reindex(table.index, fill_value=0) / max(seconds, 1e-12)
     if regions is not None:
+        # One entry for each cluster that spiked, though `neurons` has not all of them.
+        regions = regions if len(table) == len(found) else _by_row(regions, found.index)
         table["region"] = _regions_of(table.index, regions, int(found.sum()))
     return table
 
 
-def _by_row(regions: Any, neurons: pd.DataFrame) -> Any:
-    """Give each row of `neurons` its region of an array that is as long, whatever the rows' order."""
+def _by_row(regions: Any, clusters: pd.Index) -> Any:
+    """Give each of `clusters` its region of an array that is as long, whatever their order."""
     if regions is None or isinstance(regions, (Mapping, pd.Series)):
         return regions
-    names = plain(np.asarray(regions, dtype=object))
-    if names.shape != (len(neurons),):
+    names = _names(regions)
+    if names.shape != (len(clusters),):
         return regions
-    return dict(zip(neurons.index, names, strict=True))
+    return dict(zip(clusters, names, strict=True))
+
+
+def _names(regions: Any) -> np.ndarray:
+    """Give an array of regions; a cell of MATLAB is an array of arrays of one text each."""
+    names = plain(np.asarray(regions, dtype=object))
+    cells = [plain(name) if isinstance(name, np.ndarray) else name for name in names.ravel()]
+    if any(isinstance(name, np.ndarray) for name in cells):
+        cells = [name.item() if getattr(name, "size", 0) == 1 else name for name in cells]
+        names = np.array([*cells, None], dtype=object)[:-1].reshape(names.shape)
+    return names
 
 
 def _regions_of(ids: pd.Index, regions: Any, n_spikes: int) -> np.ndarray:
@@ -322,7 +334,7 @@ def _regions_of(ids: pd.Index, regions: Any, n_spikes: int) -> np.ndarray:
                 f"{_some(lacking)}. Give theirs, or leave the clusters out of neurons."
             )
         return np.array([regions[i] for i in ids], dtype=object)
-    names = plain(np.asarray(regions, dtype=object))
+    names = _names(regions)
     if names.ndim == 1 and len(names) == len(ids):
         return names
     numbered = ids.dtype.kind in "iu" and ids.min() >= 0 and ids.max() < names.size
