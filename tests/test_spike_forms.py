@@ -419,3 +419,66 @@ def test_regions_are_read_of_a_cell_array():
         cells[i, 0] = np.array([name])
     session = nm.from_spike_times(TIMES, CLUSTERS, cells, EVENTS)
     assert session.regions.tolist() == list("abcdef")
+
+
+@pytest.mark.parametrize(
+    ("train", "reason"),
+    [
+        (np.where(np.arange(1600) % 2, np.nan, TRAINS[3]), "NaN or infinite values: 3"),
+        (TRAINS[3] - 500, "times before 0: 3"),
+        (np.array(["a", "b"]), "times that are no seconds: 3"),
+        (None, "times that are no seconds: 3"),
+        ((TRAINS[3] * 30_000).astype(int), "times that are no seconds: 3"),
+        (TRAINS[3].reshape(2, -1), "times that are no seconds: 3"),
+        (np.full(5, np.nan), "NaN or infinite values: 3"),
+        (np.zeros((0, 0)), "no spike in the recording"),
+        ([], "no spike in the recording"),
+    ],
+)
+def test_a_cluster_with_any_fault_costs_itself_alone_and_is_reported(train, reason):
+    session = nm.from_spike_times(
+        [*TRAINS[:3], train, *TRAINS[4:]], None, list("abcdef"), EVENTS, recording=(0, SECONDS)
+    )
+    np.testing.assert_array_equal(session.counts, np.delete(RIGHT, 3, axis=2))
+    assert session.regions.tolist() == list("abcef")
+    assert reported(session, "neurons") == {reason: (1, N - 1)}
+
+
+def test_a_fault_of_most_clusters_is_refused():
+    bad = [*TRAINS[:2], *(np.where(np.arange(1600) % 2, np.nan, t) for t in TRAINS[2:])]
+    with pytest.raises(InvalidInputError, match="times of cluster 2 holds 800 NaN or infinite val"):
+        nm.from_spike_times(bad, None, None, EVENTS)
+
+
+def test_masked_spikes_are_left_out_and_reported():
+    masked = np.ma.masked_array(np.r_[TIMES[:9], 0.5, TIMES[9:]], np.arange(len(TIMES) + 1) == 9)
+    session = nm.from_spike_times(masked, np.insert(CLUSTERS, 9, 0), None, EVENTS)
+    np.testing.assert_array_equal(session.counts, RIGHT)
+    assert reported(session, "spikes") == {"NaN or infinite values": (1, len(TIMES))}
+
+
+def test_masked_samples_of_a_signal_are_absent():
+    at = np.arange(0.0, 200.0, 0.1)
+    values = np.ma.masked_array(at, (at > 10) & (at < 20))
+    session = nm.from_spike_times(TIMES, CLUSTERS, None, EVENTS, signals={"x": (at, values)})
+    assert np.isnan(session.signals["x"][3]).all()  # 13.5 to 15.5 s
+    assert np.isfinite(session.signals["x"][8:]).all()
+
+
+def test_a_series_with_a_train_a_cluster_is_taken():
+    session = nm.from_spike_times(pd.Series(TRAINS, index=list("fedcba")), None, None, EVENTS)
+    assert session.neurons["cluster"].tolist() == list("abcdef")
+    np.testing.assert_array_equal(session.counts, RIGHT[:, :, ::-1])
+
+
+@pytest.mark.parametrize(
+    "clusters",
+    [
+        [None if c == 2 else f"u{c}" for c in CLUSTERS],
+        np.where(CLUSTERS == 2, np.nan, CLUSTERS),
+        np.ma.masked_equal(CLUSTERS, 2),
+    ],
+)
+def test_spikes_without_a_cluster_are_refused(clusters):
+    with pytest.raises(InvalidInputError, match="1600 of 9600 spikes have no cluster"):
+        nm.from_spike_times(TIMES, clusters, None, EVENTS)

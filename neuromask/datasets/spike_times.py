@@ -153,7 +153,7 @@ def from_spike_times(
     check_fraction("min_rate", min_rate, low=0.0, high=1e6)
     check_unrecorded(unrecorded)
     report, support = Report(), time_support(times)
-    times, clusters = read_spikes(times, clusters, sampling_rate=sampling_rate, report=report)
+    times, clusters, ids = read_spikes(times, clusters, sampling_rate=sampling_rate, report=report)
     recorded = _read_recording(recording, support, times)
     blocks: np.ndarray | None = None
     if is_cut:
@@ -169,6 +169,8 @@ def from_spike_times(
     ends = read_ends(ends, len(events))
     found = pd.Series(clusters).value_counts(sort=False).sort_index()
     warn_of_units(times, len(found), events, edges)
+    if len(ids):
+        found = found.reindex(np.sort(ids), fill_value=0)
     table_of_trials = read_table(trials, len(events), "trials", "trial")
     kept = _choose_trials(events, edges, recorded, ends, "mark" if is_cut else unrecorded, report)
     events, table_of_trials = events[kept], table_of_trials.iloc[kept].reset_index(drop=True)

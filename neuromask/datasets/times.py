@@ -12,12 +12,15 @@ __all__ = ["plain", "time_support", "times_of", "values_of"]
 def plain(x: Any) -> np.ndarray:
     """Return an array, of one axis where all others have length 1, as MATLAB writes columns.
 
+    Masked entries are NaN.
+
     Examples
     --------
     >>> plain([[1.0], [2.0]]).tolist()
     [1.0, 2.0]
     """
-    array = np.asarray(x)
+    masked = isinstance(x, np.ma.MaskedArray) and x.dtype.kind in "biuf" and np.ma.is_masked(x)
+    array = x.astype(float).filled(np.nan) if masked else np.asarray(x)
     while array.dtype == object and array.size == 1 and np.ndim(array.ravel()[0]) > 0:
         array = np.asarray(array.ravel()[0])  # a cell in a cell
     if array.ndim > 1 and array.size == max(array.shape):

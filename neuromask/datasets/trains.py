@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from .._checks import check_fraction
 from ..errors import InvalidInputError
@@ -24,8 +25,10 @@ FEW = 0.01
 
 def read_spikes(
     times: Any, clusters: Any, *, sampling_rate: float | None, report: Report
-) -> tuple[np.ndarray, np.ndarray]:
-    """Give spike times in seconds, ascending, and the cluster of each.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Give spike times in seconds, ascending, the cluster of each, and all clusters.
+
+    A cluster without spikes is among the last where times are given by cluster.
 
     Parameters
     ----------
@@ -45,19 +48,16 @@ def read_spikes(
     """
     if sampling_rate is not None:
         check_fraction("sampling_rate", sampling_rate, low=1.0, high=1e7)
-    trains = _trains(times)
+    trains, ids = _trains(times), np.zeros(0, int)
     if trains is not None:
         if clusters is not None:
             raise InvalidInputError(
                 f"times holds one array for each of {len(trains)} clusters; expected "
                 "clusters=None beside it. Give clusters only with one array of all spikes."
             )
-        trains = {
-            name: _seconds(train, f"times of cluster {name!r}", sampling_rate)
-            for name, train in trains.items()
-        }
-        trains = _without_restarts(trains, report)
-        clusters = np.repeat(np.array(list(trains)), [len(t) for t in trains.values()])
+        trains = _readable(trains, sampling_rate, report)
+        ids = np.array(list(trains))
+        clusters = np.repeat(ids, [len(t) for t in trains.values()])
         times = np.concatenate([np.zeros(0), *trains.values()])
         order = np.argsort(times, kind="stable")
         times, clusters = times[order], clusters[order]
@@ -76,6 +76,12 @@ def read_spikes(
             )
         if clusters.dtype.kind == "f" and (clusters == np.floor(clusters)).all():
             clusters = clusters.astype(np.int64)  # as MATLAB keeps whole numbers
+        lacking = int(pd.isna(clusters).sum()) if clusters.dtype.kind in "fO" else 0
+        if lacking:
+            raise InvalidInputError(
+                f"{lacking} of {len(clusters)} spikes have no cluster (None, NaN or masked); expected a "
+                "number or text for each. Leave these spikes out of times and clusters."
+            )
         if clusters.dtype.kind not in "iuUOT":
             raise InvalidInputError(
                 f"clusters holds {clusters.dtype} values; expected whole numbers or text. "
@@ -90,13 +96,15 @@ def read_spikes(
             times, clusters = _with_times(times, clusters, report)
     if not len(times):
         raise InvalidInputError("there is no spike; expected one or more. Check the file.")
-    return times, clusters
+    return times, clusters, ids
 
 
 def _trains(times: Any) -> dict[Any, Any] | None:
     """Give each cluster's times where they are given by cluster; None where they are not."""
     if isinstance(times, Mapping):  # as are dictionaries and pynapple's TsGroup
         return {key: times[key] for key in times.keys()}  # noqa: SIM118
+    if isinstance(times, pd.Series) and times.dtype == object:
+        return dict(times.items())
     if isinstance(times, np.ndarray) and times.dtype == object:  # a cell array
         while times.size == 1 and np.asarray(times.ravel()[0]).dtype == object:
             times = np.asarray(times.ravel()[0])
@@ -122,26 +130,60 @@ def _seconds(times: Any, name: str, sampling_rate: float | None) -> np.ndarray:
     )
 
 
-def _without_restarts(trains: dict[Any, np.ndarray], report: Report) -> dict[Any, np.ndarray]:
-    """Sort each cluster's times, and leave out clusters whose clock starts again."""
-    kept, n_sorted, restarted = {}, 0, []
-    for name, train in trains.items():
-        if len(train) < 2 or (train[1:] >= train[:-1]).all():
-            kept[name] = train
+def _readable(
+    trains: Mapping[Any, Any], sampling_rate: float | None, report: Report
+) -> dict[Any, np.ndarray]:
+    """Read each cluster's times, in order; a cluster that has a fault costs itself alone.
+
+    Where most clusters have one, it is that of them all, and refused.
+    """
+    kept: dict[Any, np.ndarray] = {}
+    faults: dict[str, list[Any]] = {}
+    first: InvalidInputError | None = None
+    n_sorted = 0
+    for name, given in trains.items():
+        try:
+            train = _seconds(given, f"times of cluster {name!r}", sampling_rate)
+            fault = _fault(train, name)
+        except InvalidInputError as error:
+            fault = ("times that are no seconds", error)
+        if fault is not None:
+            faults.setdefault(fault[0], []).append(name)
+            first = first or fault[1]
             continue
-        finite = train[np.isfinite(train)]
-        if falls_back(finite) > JITTER:
-            restarted.append(name)
-            continue
-        n_sorted += int((finite < np.maximum.accumulate(finite)).sum())
-        kept[name] = np.sort(train)
-    if restarted and len(restarted) * 2 > len(trains):
-        train = trains[restarted[0]]
-        raise InvalidInputError(_restart(train[np.isfinite(train)], f"cluster {restarted[0]!r}"))
-    shown = ", ".join(map(str, restarted[:5])) + (", ..." if len(restarted) > 5 else "")
-    report.dropped("neurons", f"times that start again: {shown}", len(restarted), len(kept))
+        if not (train[1:] >= train[:-1]).all():
+            finite = train[np.isfinite(train)]
+            n_sorted += int((finite < np.maximum.accumulate(finite)).sum())
+            train = np.sort(train)
+        kept[name] = train
+    n_kept = len(trains)
+    if first is not None and sum(map(len, faults.values())) * 2 > len(trains):
+        raise first
+    for reason, names in faults.items():
+        shown = ", ".join(map(str, names[:5])) + (", ..." if len(names) > 5 else "")
+        n_kept -= len(names)
+        report.dropped("neurons", f"{reason}: {shown}", len(names), n_kept)
     report.noted("spikes", SORTED, n_sorted)
     return kept
+
+
+def _fault(train: np.ndarray, name: Any) -> tuple[str, InvalidInputError] | None:
+    """Say what makes a cluster's times useless, if anything does."""
+    without = int((~np.isfinite(train)).sum())
+    early = int((train < 0).sum())
+    for n_bad, what, mend in (
+        (without, "NaN or infinite values", "Leave these spikes out."),
+        (early, "times before 0", "Shift spikes, events and signals together."),
+    ):
+        if n_bad > max(1, FEW * len(train)):
+            return what, InvalidInputError(
+                f"times of cluster {name!r} holds {n_bad} {what} among {len(train)} spikes; expected "
+                f"seconds from the start of the recording, 0 or more. {mend}"
+            )
+    finite = train if not without else train[np.isfinite(train)]
+    if falls_back(finite) > JITTER:
+        return "times that start again", InvalidInputError(_restart(finite, f"cluster {name!r}"))
+    return None
 
 
 def _with_times(
