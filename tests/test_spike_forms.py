@@ -482,3 +482,43 @@ def test_a_series_with_a_train_a_cluster_is_taken():
 def test_spikes_without_a_cluster_are_refused(clusters):
     with pytest.raises(InvalidInputError, match="1600 of 9600 spikes have no cluster"):
         nm.from_spike_times(TIMES, clusters, None, EVENTS)
+
+
+@pytest.mark.parametrize("ends", [Ts(EVENTS + 1), (EVENTS + 1)[:, None], pd.Series(EVENTS + 1)])
+def test_every_form_of_ends_is_read(ends):
+    session = nm.from_spike_times(TIMES, CLUSTERS, None, EVENTS, ends=ends)
+    assert session.observed.all((0, 2)).tolist() == [True] * 75 + [False] * 25
+
+
+def test_durations_given_as_ends_are_refused_with_the_sum():
+    with pytest.raises(
+        InvalidInputError, match=r"62 of 62 trials have no end.* events \+ durations"
+    ):
+        nm.from_spike_times(TIMES, CLUSTERS, None, EVENTS, ends=np.full(len(EVENTS), 1.0))
+
+
+def test_trials_that_end_before_the_next_share_no_time():
+    events = np.arange(5.0, 190.0)
+    session = nm.from_spike_times(TIMES, CLUSTERS, None, events, ends=events + 0.5)
+    assert len(session) == len(events)
+    with pytest.warns(NeuromaskWarning, match="184 of 185 trials begin before"):
+        nm.from_spike_times(TIMES, CLUSTERS, None, events, ends=events + 0.6)
+
+
+def test_a_long_trial_overlaps_all_that_begin_in_it():
+    events, ends = np.array([10.0, 11.0, 12.0, 13.0]), np.array([14.0, 11.1, 12.1, 13.1])
+    with pytest.warns(NeuromaskWarning, match="3 of 4 trials begin before"):
+        nm.from_spike_times(TIMES, CLUSTERS, None, events, ends=ends, window=(0, 4))
+
+
+def test_what_pynapple_knows_of_neurons_and_trials_is_kept():
+    nap = pytest.importorskip("pynapple")
+    group = nap.TsGroup(
+        {i: nap.Ts(t) for i, t in enumerate(TRAINS)}, metadata={"region": list("aabbcc")}
+    )
+    trials = nap.IntervalSet(EVENTS, EVENTS + 2, metadata={"choice": np.arange(len(EVENTS)) % 2})
+    session = nm.from_spike_times(group, None, None, trials, recording=(0, SECONDS))
+    np.testing.assert_array_equal(session.counts, RIGHT)
+    assert session.regions.tolist() == list("aabbcc")
+    assert list(session.neurons) == ["cluster", "region", "firing_rate"]
+    assert session.trials["choice"].sum() == len(EVENTS) // 2

@@ -17,7 +17,7 @@ from .clock import refuse_late_events, warn_of_units
 from .intervals import ROUNDING, read_intervals
 from .report import Report
 from .signals import read_signals
-from .times import plain, time_support, times_of
+from .times import known_of, plain, time_support, times_of
 from .trains import read_spikes
 from .trials import (
     check_unrecorded,
@@ -78,7 +78,8 @@ def from_spike_times(
         Brain region by cluster. An array has one entry for each cluster in ascending order or, like
         tables of sorters, an entry for each number from 0 up.
     events : array-like of float (trials,), optional
-        Seconds; time 0 of each trial, such as stimulus onsets. None for a recording without trials,
+        Seconds; time 0 of each trial, such as stimulus onsets; of a pynapple ``IntervalSet`` its
+        starts. None for a recording without trials,
         which is then cut into windows.
     window : (float, float) or float, default=(-0.5, 1.5)
         Start and stop of a trial, in seconds from its event. Without events one number: the length of
@@ -91,7 +92,8 @@ def from_spike_times(
         Seconds at which each trial ended, on the clock of the events; later bins count as not observed.
     neurons : DataFrame, optional
         One row a cluster, indexed by cluster: depth, quality, ... Clusters without a row are left
-        out, so that a table cut to good units keeps these alone.
+        out, so that a table cut to good units keeps these alone. By default the metadata of a
+        pynapple ``TsGroup``.
     trials : DataFrame or mapping, optional
         One row an event: choice, contrast, ...
     signals : mapping of str to (times, values), optional
@@ -153,6 +155,8 @@ def from_spike_times(
     check_fraction("min_rate", min_rate, low=0.0, high=1e6)
     check_unrecorded(unrecorded)
     report, support = Report(), time_support(times)
+    neurons = known_of(times) if neurons is None else neurons
+    trials = known_of(events) if trials is None else trials
     times, clusters, ids = read_spikes(times, clusters, sampling_rate=sampling_rate, report=report)
     recorded = _read_recording(recording, support, times)
     blocks: np.ndarray | None = None
@@ -176,7 +180,7 @@ def from_spike_times(
     events, table_of_trials = events[kept], table_of_trials.iloc[kept].reset_index(drop=True)
     ends = None if ends is None else ends[kept]
     if not is_cut:
-        warn_of_overlap(events, edges)
+        warn_of_overlap(events, edges, ends)
     seconds = float(np.diff(recorded, axis=1).sum())
     table = _neurons_table(found, regions, neurons, seconds)
     n_known = int(found.index.isin(table.index).sum())

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
-__all__ = ["plain", "time_support", "times_of", "values_of"]
+__all__ = ["known_of", "plain", "time_support", "times_of", "values_of"]
 
 
 def plain(x: Any) -> np.ndarray:
@@ -36,8 +37,11 @@ def plain(x: Any) -> np.ndarray:
 def times_of(x: Any) -> np.ndarray:
     """Return the times of what has any: pynapple's Ts and Tsd, a neo SpikeTrain, or an array.
 
-    Quantities are turned into seconds, as are numpy's and pandas' time differences.
+    Those of intervals are their starts. Quantities are turned into seconds, as are numpy's and pandas'
+    time differences.
     """
+    if hasattr(x, "start") and hasattr(x, "end") and hasattr(x, "tot_length"):  # an IntervalSet
+        return plain(x.start)
     if hasattr(x, "t") and not isinstance(x, np.ndarray):  # pynapple
         return plain(x.t)
     if hasattr(x, "rescale"):  # neo and quantities
@@ -61,6 +65,18 @@ def values_of(signal: Any) -> tuple[np.ndarray, np.ndarray] | None:
     except (TypeError, ValueError):
         return None
     return times_of(times), plain(values)
+
+
+def known_of(x: Any) -> pd.DataFrame | None:
+    """Return what a pynapple TsGroup or IntervalSet knows of its rows, or None.
+
+    Its rates are left out, which are of its time support.
+    """
+    known = getattr(x, "metadata", None)
+    if not isinstance(known, pd.DataFrame):
+        return None
+    known = known.drop(columns="rate", errors="ignore")
+    return known if len(known.columns) else None
 
 
 def time_support(x: Any) -> Any:

@@ -11,6 +11,7 @@ from .._checks import check_choice
 from ..errors import InvalidInputError, warn
 from .intervals import ROUNDING, bins_within
 from .report import Report
+from .times import times_of
 
 __all__ = [
     "UNRECORDED",
@@ -26,6 +27,7 @@ __all__ = [
 #: What becomes of trials that reach into time that was not recorded.
 UNRECORDED = ("drop", "mark", "refuse")
 BEYOND, IN_A_GAP = "beyond the recording", "in time that was not recorded"
+NO_END = "no end, or one before the window's first bin is over"
 
 
 def filter_trials(
@@ -104,9 +106,7 @@ def trials_within(
     there = np.isfinite(events)
     rules = {f"no {name}": there}
     if ends is not None:
-        rules["no end, or one before the window's first bin is over"] = ~there | (
-            ends >= events + edges[1] - ROUNDING
-        )
+        rules[NO_END] = ~there | (ends >= events + edges[1] - ROUNDING)
     wanted = _before(ends, events, edges)
     missing = wanted & ~bins_within(recorded, events, edges)
     if unrecorded == "mark":
@@ -132,6 +132,12 @@ def refuse_unrecorded(
         if not len(bad):
             continue
         event = events[bad[0]]
+        if reason == NO_END:
+            raise InvalidInputError(
+                f"{len(bad)} of {len(events)} trials have {reason}; the first is event {bad[0]}, at "
+                f"{event:g} s. Expected ends in seconds on the clock of the events; of durations give "
+                "events + durations. Set unrecorded='drop' to leave these trials out."
+            )
         spans = ", ".join(f"{a:g} to {b:g}" for a, b in recorded[:3])
         more = f" and {len(recorded) - 3} more intervals" if len(recorded) > 3 else ""
         what = "reach beyond the recording" if reason == BEYOND else f"fail a rule ({reason})"
@@ -157,7 +163,7 @@ def read_ends(ends: Any, n_trials: int) -> np.ndarray | None:
     if ends is None:
         return None
     try:
-        values = np.asarray(ends, dtype=float)
+        values = times_of(ends).astype(float)
     except (TypeError, ValueError):
         values = np.zeros(0)
     if values.shape != (n_trials,):
@@ -168,12 +174,18 @@ def read_ends(ends: Any, n_trials: int) -> np.ndarray | None:
     return values
 
 
-def warn_of_overlap(events: np.ndarray, edges: np.ndarray) -> None:
-    """Warn where trials share time, as their spikes are then in the training and the test trials."""
-    ordered = np.sort(events)
-    gaps = np.diff(ordered)
-    twice = int((gaps <= ROUNDING).sum())
-    shared = int((gaps < edges[-1] - edges[0] - ROUNDING).sum()) - twice
+def warn_of_overlap(events: np.ndarray, edges: np.ndarray, ends: np.ndarray | None = None) -> None:
+    """Warn where trials share time, as their spikes are then in the training and the test trials.
+
+    A trial lasts until the end of its window, or until its end of `ends` (trials,) if that is earlier.
+    """
+    order = np.argsort(events, kind="stable")
+    ordered = events[order]
+    over = ordered + edges[-1]
+    over = np.maximum.accumulate(over if ends is None else np.fmin(over, ends[order]))
+    is_twice = np.diff(ordered) <= ROUNDING
+    twice = int(is_twice.sum())
+    shared = int(((ordered[1:] + edges[0] < over[:-1] - ROUNDING) & ~is_twice).sum())
     if twice:
         warn(
             f"{twice} of {len(events)} events are there more than once, so that their trials hold the "
