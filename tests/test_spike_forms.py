@@ -522,3 +522,58 @@ def test_what_pynapple_knows_of_neurons_and_trials_is_kept():
     assert session.regions.tolist() == list("aabbcc")
     assert list(session.neurons) == ["cluster", "region", "firing_rate"]
     assert session.trials["choice"].sum() == len(EVENTS) // 2
+
+
+def test_quality_takes_two_bounds_of_one_column():
+    table = pd.DataFrame({"snr": np.arange(6.0)})
+    session = nm.from_spike_times(
+        TIMES, CLUSTERS, None, EVENTS, neurons=table, quality={"snr": ["> 1", "<= 4"]}
+    )
+    assert session.neurons["snr"].tolist() == [2, 3, 4]
+    assert reported(session, "neurons") == {"snr not > 1 and <= 4": (3, 3)}
+    with pytest.raises(InvalidInputError, match="or two bounds such as"):
+        nm.from_spike_times(
+            TIMES, CLUSTERS, None, EVENTS, neurons=table, quality={"snr": {"min": 1}}
+        )
+
+
+def test_a_spike_far_later_than_all_others_is_left_out_and_reported():
+    times, clusters = np.append(TIMES, 2.0**32 / 30_000), np.append(CLUSTERS, 0)
+    session = nm.from_spike_times(times, clusters, None, EVENTS)
+    np.testing.assert_array_equal(session.counts, RIGHT)
+    assert reported(session, "spikes") == {"far later than all others": (1, len(TIMES))}
+    assert session.neurons["firing_rate"].min() > 7
+
+
+def test_a_recording_of_another_unit_is_warned_of():
+    with pytest.warns(NeuromaskWarning, match="1,000 times longer than its spikes.*milliseconds"):
+        nm.from_spike_times(TIMES, CLUSTERS, None, EVENTS, recording=(0, SECONDS * 1000))
+
+
+def test_times_in_too_few_digits_are_warned_of():
+    late = (TIMES + 50_000).astype(np.float32)
+    with pytest.warns(
+        NeuromaskWarning, match="float32 values, which keep the last spikes to 3.9 ms"
+    ):
+        nm.from_spike_times(late, CLUSTERS, None, EVENTS + 50_000)
+    nm.from_spike_times(TIMES.astype(np.float32), CLUSTERS, None, EVENTS)  # to 15 microseconds
+
+
+def test_blocks_of_windows_are_counted_without_a_gap():
+    session = nm.from_spike_times(
+        TIMES,
+        CLUSTERS,
+        recording=[(0, 80.5), (120, SECONDS)],
+        unrecorded="mark",
+        window=1.0,
+    )
+    assert np.unique(session.trials["block"]).tolist() == list(
+        range(session.trials["block"].max() + 1)
+    )
+
+
+def test_a_window_of_no_length_is_refused_by_what_was_given():
+    with pytest.raises(
+        InvalidInputError, match="window=0; expected a positive number, the seconds"
+    ):
+        nm.from_spike_times(TIMES, CLUSTERS, window=0)

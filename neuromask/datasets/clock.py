@@ -6,7 +6,7 @@ import numpy as np
 
 from ..errors import InvalidInputError, warn
 
-__all__ = ["refuse_late_events", "warn_of_signal", "warn_of_units"]
+__all__ = ["refuse_late_events", "warn_of_recording", "warn_of_signal", "warn_of_units"]
 
 # Spikes a second of the average neuron, which no recording of sorted units comes near.
 FEWEST = 0.05
@@ -14,6 +14,8 @@ FEWEST = 0.05
 LONGER, FURTHER = 30.0, 200.0
 # A signal that goes on for so many recordings is of another unit.
 MUCH_LONGER = 100.0
+# Fewer spikes may well lie close together in a long recording.
+ENOUGH = 1000
 
 
 def warn_of_units(times: np.ndarray, n_neurons: int, events: np.ndarray, edges: np.ndarray) -> None:
@@ -67,6 +69,18 @@ def refuse_late_events(events: np.ndarray, recorded: np.ndarray) -> None:
             f"events last until {events.max():,.0f} s, {factor:,.0f} times longer than the recording, "
             f"which stops at {stop:,.0f} s. They seem to be in {_unit(factor)}; expected seconds. Divide "
             "events by 1000, or by the sampling rate."
+        )
+
+
+def warn_of_recording(recorded: np.ndarray, times: np.ndarray) -> None:
+    """Warn of a recording that lasts far longer than its spikes, and so is of another unit."""
+    seconds, span = float(np.diff(recorded, axis=1).sum()), float(times[-1] - times[0])
+    if len(times) >= ENOUGH and seconds > MUCH_LONGER * span:
+        factor = seconds / max(span, 1e-12)
+        warn(
+            f"the recording lasts {seconds:,.0f} s, {factor:,.0f} times longer than its spikes, which last "
+            f"{span:,.0f} s. If it is given in {_unit(factor)}, divide it by 1000, or by the sampling rate: "
+            "rates are of the time that it says."
         )
 
 

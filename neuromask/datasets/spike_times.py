@@ -13,7 +13,7 @@ from .._tables import read_table
 from ..errors import InvalidInputError, public
 from ..session import Session
 from .binning import bin_edges, bin_spikes
-from .clock import refuse_late_events, warn_of_units
+from .clock import refuse_late_events, warn_of_recording, warn_of_units
 from .intervals import ROUNDING, read_intervals
 from .report import Report
 from .signals import read_signals
@@ -29,7 +29,7 @@ from .trials import (
     warn_of_overlap,
 )
 from .units import choose_by_rate, choose_units
-from .windows import window_events
+from .windows import check_window, window_events
 
 __all__ = ["NOT_LISTED", "from_spike_times"]
 
@@ -105,7 +105,8 @@ def from_spike_times(
         never is.
     quality : mapping of str to number, str or collection, optional
         What columns of `neurons` must hold: a number is the least value, ``"< 0.5"`` (or ``<=``,
-        ``>``, ``>=``) a bound, other text the one value, a collection those allowed.
+        ``>``, ``>=``) a bound, other text the one value, a collection those allowed, or bounds that
+        all must hold, as in ``["> 0.1", "< 0.5"]``.
     include, exclude : sequence, optional
         Clusters to keep, and clusters to leave out.
     recording : (float, float), or array-like (intervals, 2), optional
@@ -151,6 +152,8 @@ def from_spike_times(
     (30, 100, 8)
     """
     is_cut = events is None and np.ndim(window) == 0
+    if is_cut:
+        check_window(window, step, bin_width)
     edges = bin_edges((0.0, window) if is_cut else window, bin_width)
     check_fraction("min_rate", min_rate, low=0.0, high=1e6)
     check_unrecorded(unrecorded)
@@ -198,7 +201,8 @@ def from_spike_times(
     if blocks is None:
         table_of_trials["event_time"] = events
     else:
-        table_of_trials["start"], table_of_trials["block"] = events, blocks[kept]
+        block = np.unique(blocks[kept], return_inverse=True)[1]
+        table_of_trials["start"], table_of_trials["block"] = events, block
     at = events[:, None] + edges[1:]
     sampled = read_signals(signals, at, bin_width, seconds, report)
     return Session(
@@ -265,6 +269,7 @@ def _read_recording(recording: Any, support: Any, times: np.ndarray) -> np.ndarr
             f"the spikes lie; these cover {times[0]:g} to {times[-1]:g} s. Expected seconds of the same "
             "clock."
         )
+    warn_of_recording(recorded, times)
     return recorded
 
 

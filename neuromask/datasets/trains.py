@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from .._checks import check_fraction
-from ..errors import InvalidInputError
+from ..errors import InvalidInputError, warn
 from .report import Report
 from .samples import SORTED
 from .times import plain, times_of
@@ -19,8 +19,12 @@ __all__ = ["JITTER", "falls_back", "read_spikes"]
 # A spike this much earlier than one before it, in seconds, comes of a clock that started again, not of
 # jitter between buffers.
 JITTER = 0.1
+# Rounding of times, in seconds, that moves spikes to other bins.
+COARSE = 1e-3
 # A larger share of spikes that have no time, or lie before 0, is no accident.
 FEW = 0.01
+# A time so many times later than 999 of 1000 others is that of no spike, such as a counter's overflow.
+FAR, LAST = 30.0, 0.001
 
 
 def read_spikes(
@@ -96,7 +100,15 @@ def read_spikes(
             times, clusters = _with_times(times, clusters, report)
     if not len(times):
         raise InvalidInputError("there is no spike; expected one or more. Check the file.")
-    return times, clusters, ids
+    n_near = _near(times)
+    report.dropped("spikes", "far later than all others", len(times) - n_near, n_near)
+    return times[:n_near], clusters[:n_near], ids
+
+
+def _near(times: np.ndarray) -> int:
+    """Say how many spikes there are before those few that are far later than all others."""
+    before = float(times[-1 - int(LAST * len(times))])
+    return int(np.searchsorted(times, FAR * before)) if 0 < before < times[-1] / FAR else len(times)
 
 
 def _trains(times: Any) -> dict[Any, Any] | None:
@@ -125,6 +137,13 @@ def _seconds(times: Any, name: str, sampling_rate: float | None) -> np.ndarray:
             f"{name} holds {shape}; expected one time a spike, in seconds as floats. Where they are "
             "samples give sampling_rate=, such as 30_000."
         )
+    if times.dtype in (np.float16, np.float32) and len(times):
+        step = float(np.spacing(np.nanmax(np.abs(times)))) / (sampling_rate or 1.0)
+        if np.isfinite(step) and step > COARSE:
+            warn(
+                f"{name} are {times.dtype} values, which keep the last spikes to {1000 * step:.2g} ms only. "
+                "Convert them to float64 where they are made, before the offset of the recording is added."
+            )
     return (
         times.astype(float, copy=False) if sampling_rate is None else times / float(sampling_rate)
     )

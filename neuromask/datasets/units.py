@@ -31,7 +31,7 @@ def choose_units(
         One row a unit, indexed by id; a column ``file_x`` stands for x.
     quality : mapping of str to number, str or collection, or None
         By column: a number is the least value, ``"< 0.5"`` (or ``<=``, ``>``, ``>=``) a bound, other
-        text the one value, a collection those allowed.
+        text the one value, a collection those allowed, or bounds that all must hold.
     include, exclude : collection of ids, or None
         Units that are kept, and units that are left out.
     report : Report
@@ -137,9 +137,16 @@ def _passing(name: str, wanted: Any, values: pd.Series) -> tuple[pd.Series, str]
     if bound:
         return _COMPARE[bound[1]](values, float(bound[2])), f"{name} not {wanted.strip()}"
     allowed = [wanted] if isinstance(wanted, str) else wanted
-    if not isinstance(allowed, Collection):
+    if isinstance(wanted, list | tuple) and wanted and all(map(_is_bound, wanted)):
+        passed = [_passing(name, rule, values)[0] for rule in wanted]
+        return pd.concat(passed, axis=1).all(axis=1), f"{name} not {' and '.join(wanted)}"
+    if not isinstance(allowed, Collection) or isinstance(allowed, Mapping):
         raise InvalidInputError(
             f"quality={{{name!r}: {wanted!r}}}; expected a least value, a bound such as '< 0.5', a "
-            "text or a list of what is allowed."
+            "text or a list of what is allowed, or two bounds such as ['> 0.1', '< 0.5']."
         )
     return values.isin(list(allowed)), f"{name} not {wanted!r}"
+
+
+def _is_bound(rule: Any) -> bool:
+    return isinstance(rule, str) and _BOUND.fullmatch(rule) is not None

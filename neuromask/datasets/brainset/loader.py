@@ -158,7 +158,7 @@ def load_brainset(
         n_spikes = pd.Series(unit_index).value_counts()
         rates = n_spikes.reindex(units.index, fill_value=0) / float(np.diff(recorded).sum())
         rates = choose_by_rate(units.assign(firing_rate=rates), min_rate, report)["firing_rate"]
-        warn_of_overlap(at, edges)
+        warn_of_overlap(at, edges, until)
         session = from_spike_times(
             times,
             unit_index,

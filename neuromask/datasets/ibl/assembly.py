@@ -86,7 +86,7 @@ def read_session(
         trials[align].to_numpy(float),
         None if ends is None else trials[ends].to_numpy(float),
     )
-    warn_of_overlap(at, borders)
+    warn_of_overlap(at, borders, until)
     behaviour = read_signals(
         files,
         signals,
