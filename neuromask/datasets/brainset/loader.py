@@ -22,7 +22,6 @@ from ..trials import (
     recorded_bins,
     refuse_unrecorded,
     trials_within,
-    warn_of_overlap,
 )
 from ..units import choose_by_rate, choose_units
 from .files import columns, find, named, opened, part
@@ -158,13 +157,13 @@ def load_brainset(
         n_spikes = pd.Series(unit_index).value_counts()
         rates = n_spikes.reindex(units.index, fill_value=0) / float(np.diff(recorded).sum())
         rates = choose_by_rate(units.assign(firing_rate=rates), min_rate, report)["firing_rate"]
-        warn_of_overlap(at, edges, until)
         session = from_spike_times(
             times,
             unit_index,
             events=at,
             window=window,
             bin_width=bin_width,
+            ends=until,
             neurons=units.loc[rates.index],
             trials=trials,
             signals=sampled,

@@ -19,7 +19,6 @@ from ..trials import (
     recorded_bins,
     refuse_unrecorded,
     trials_within,
-    warn_of_overlap,
 )
 from ..units import choose_by_rate, choose_units
 from .behaviour import trial_rules, trials_table
@@ -86,7 +85,6 @@ def read_session(
         trials[align].to_numpy(float),
         None if ends is None else trials[ends].to_numpy(float),
     )
-    warn_of_overlap(at, borders, until)
     behaviour = read_signals(
         files,
         signals,
@@ -102,6 +100,7 @@ def read_session(
             events=at,
             window=(edges[0], edges[-1]),
             bin_width=bin_width,
+            ends=until,
             neurons=units.drop(columns="firing_rate"),
             trials=trials,
             signals=behaviour,
