@@ -577,3 +577,16 @@ def test_a_window_of_no_length_is_refused_by_what_was_given():
         InvalidInputError, match="window=0; expected a positive number, the seconds"
     ):
         nm.from_spike_times(TIMES, CLUSTERS, window=0)
+
+
+@pytest.mark.parametrize(
+    ("times", "message"),
+    [
+        ({}, "there is no spike"),
+        ({(0, 1): TRAINS[0], (0, 2): TRAINS[1]}, r"no whole numbers or text, such as \(0, 1\)"),
+        ({0.5: TRAINS[0]}, "no whole numbers or text, such as 0.5"),
+    ],
+)
+def test_clusters_of_a_mapping_are_numbers_or_text(times, message):
+    with pytest.raises(InvalidInputError, match=message):
+        nm.from_spike_times(times, None, None, EVENTS)

@@ -59,6 +59,12 @@ def read_spikes(
                 f"times holds one array for each of {len(trains)} clusters; expected "
                 "clusters=None beside it. Give clusters only with one array of all spikes."
             )
+        odd = [name for name in trains if not isinstance(name, str | int | np.integer | np.str_)]
+        if odd:
+            raise InvalidInputError(
+                f"times has clusters that are no whole numbers or text, such as {odd[0]!r}; expected a "
+                "number or a name for each, such as 'probe 0, unit 7'."
+            )
         trains = _readable(trains, sampling_rate, report)
         ids = np.array(list(trains))
         clusters = np.repeat(ids, [len(t) for t in trains.values()])
@@ -209,6 +215,8 @@ def _with_times(
     times: np.ndarray, clusters: np.ndarray, report: Report
 ) -> tuple[np.ndarray, np.ndarray]:
     """Leave out the few spikes that are NaN, infinite or before 0; refuse more."""
+    if not len(times):
+        return times, clusters
     for what, keep, mend in (
         ("NaN or infinite values", np.isfinite(times), "Leave these spikes out."),
         ("times before 0", ~(times < 0), "Shift spikes, events and signals together."),
