@@ -85,6 +85,8 @@ def read_spikes(
             f"X has {len(counts)} trial(s); expected at least {min_trials}."
             f"{how_to_cut(counts.shape[1:], 'X[0]')}"
         )
+    if isinstance(given, (list, tuple)) and any(np.ma.is_masked(trial) for trial in given):
+        seen.append(~np.stack([np.ma.getmaskarray(trial) for trial in given]))
     if np.ma.is_masked(given):
         seen.append(~np.ma.getmaskarray(given))
     # The least of all is NaN where any is, at the price of one reduction.
@@ -131,7 +133,7 @@ def where_observed(seen: Sequence[Any], shape: tuple[int, ...]) -> np.ndarray | 
         where = mask if where is None else where & mask
     if where is None or where.all():
         return None
-    return np.ascontiguousarray(where)
+    return np.array(where)  # not the caller's own, who may go on to write in it
 
 
 def _as_counts(counts: np.ndarray) -> np.ndarray:

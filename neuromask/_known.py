@@ -44,6 +44,8 @@ class SessionInfo:
         Region of each neuron, where known.
     silent : tuple of int
         Neurons without a spike in training.
+    unobserved : tuple of int
+        Neurons that were never observed in training.
     t_start : float or None
         Seconds from a trial's event to its first bin, where known.
     identity : dict of str to tuple of str
@@ -58,6 +60,7 @@ class SessionInfo:
     bin_width: float | None
     regions: tuple[str, ...] | None
     silent: tuple[int, ...] = ()
+    unobserved: tuple[int, ...] = ()
     t_start: float | None = None
     identity: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -79,18 +82,28 @@ class Recording:
         observed = None if self.observed is None else self.observed[trials]
         return replace(self, counts=self.counts[trials], observed=observed)
 
+    def trials_with_data(self) -> np.ndarray | None:
+        """Return the trials in which anything was observed, by index; None where that is all of them."""
+        there = np.arange(len(self))
+        if self.observed is not None:
+            there = np.flatnonzero(self.observed.any((1, 2)))
+        return None if len(there) == len(self) else there
+
     def with_data(self) -> Recording:
         """Return the trials in which something was observed; the others teach nothing, and are warned of."""
-        if self.observed is None:
+        there = self.trials_with_data()
+        if there is None:
             return self
-        there = self.observed.any((1, 2))
-        if there.all():
-            return self
+        if not len(there):
+            raise InvalidInputError(
+                f"nothing was observed in any trial of session {self.info.session_id!r}; expected counts "
+                "somewhere. Check observed, or the NaN or masked entries of X."
+            )
         warn(
-            f"nothing was observed in {int((~there).sum())} of {len(self)} trials of session "
+            f"nothing was observed in {len(self) - len(there)} of {len(self)} trials of session "
             f"{self.info.session_id!r}; they are left out of the fit."
         )
-        return self.take(np.flatnonzero(there))
+        return self.take(there)
 
     def placed(self, n_time: int) -> Recording:
         """Return trials of so many bins, in which these stand at their place and no more is observed."""

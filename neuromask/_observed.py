@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
-__all__ = ["observed_mean", "observed_smooth", "values_observed"]
+__all__ = ["average_where_unknown", "observed_mean", "observed_smooth", "values_observed"]
 
 
 def values_observed(X: Any) -> tuple[np.ndarray, np.ndarray | None]:
@@ -55,6 +55,30 @@ def observed_mean(
     if observed is None:
         return x.mean(axes)
     return np.where(observed, x, 0).sum(axes) / observed.sum(axes).clip(min=1)
+
+
+def average_where_unknown(of_neurons: np.ndarray, observed: np.ndarray | None) -> np.ndarray:
+    """Give neurons that were never observed what the others have on average.
+
+    Parameters
+    ----------
+    of_neurons : ndarray, (..., neurons)
+        Means, which are 0 where nothing was observed.
+    observed : ndarray of bool, (trials, time, neurons), or None
+        None where everything was observed.
+
+    Examples
+    --------
+    >>> observed = np.array([[[True, False, True]]])
+    >>> average_where_unknown(np.array([1.0, 0.0, 3.0]), observed)
+    array([1., 2., 3.])
+    """
+    if observed is None:
+        return of_neurons
+    known = observed.any((0, 1))
+    if known.all() or not known.any():
+        return of_neurons
+    return np.where(known, of_neurons, of_neurons[..., known].mean(-1, keepdims=True))
 
 
 def observed_smooth(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -234,6 +235,7 @@ def table_exclusions(
     rows, ignored = [], as_names("ignore_regions", ignored)
     for info in known.values():
         rows += [(info.session_id, "neuron", str(i), "no spikes") for i in info.silent]
+        rows += [(info.session_id, "neuron", str(i), "never observed") for i in info.unobserved]
         names, sizes = np.unique(np.array(info.regions or ()), return_counts=True)
         for name, size in zip(names.tolist(), sizes.tolist(), strict=True):
             if name in ignored:
@@ -264,13 +266,21 @@ def _read(X: Any, y: Any, regions: Any, default: Any, name: str) -> Recording:
             "one region and nothing is learned between regions. Pass regions=..., or a Session "
             "that carries them."
         )
-    silent = tuple(np.flatnonzero(~counts.any((0, 1))).tolist())
+    there = np.ones(n_neurons, bool) if observed is None else observed.any((0, 1))
+    unobserved = tuple(np.flatnonzero(~there).tolist())
+    silent = tuple(np.flatnonzero(there & ~counts.any((0, 1))).tolist())
+    if unobserved:
+        warn(
+            f"{len(unobserved)} of {n_neurons} neurons of session {session_id!r} were never observed; "
+            "they are predicted as average ones. excluded_ lists them."
+        )
     if silent:
         warn(
             f"{len(silent)} of {n_neurons} neurons of session {session_id!r} have no "
             "spikes; they stay silent in predictions and have no score. excluded_ lists them."
         )
-    return Recording(_describe(X, counts, session_id, labels, silent), counts, observed)
+    info = replace(_describe(X, counts, session_id, labels), silent=silent, unobserved=unobserved)
+    return Recording(info, counts, observed)
 
 
 def _describe(
@@ -278,7 +288,6 @@ def _describe(
     counts: np.ndarray,
     session_id: str,
     labels: np.ndarray | None = None,
-    silent: tuple[int, ...] = (),
 ) -> SessionInfo:
     """Put together what a recording says of itself, and the regions that its neurons are taken to be in."""
     return SessionInfo(
@@ -288,7 +297,6 @@ def _describe(
         n_time=counts.shape[1],
         bin_width=getattr(X, "bin_width", None),
         regions=None if labels is None else tuple(labels.tolist()),
-        silent=silent,
         t_start=getattr(X, "t_start", None),
         identity=_identity(X, labels),
     )

@@ -44,6 +44,7 @@ from .decoding.targets import (
     read_groups,
     read_labels,
     read_target,
+    trials_with_data,
     values_where_observed,
 )
 from .errors import InvalidInputError, public
@@ -250,10 +251,13 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
         """
         given, recording, target = self._read(X, y)
         check_scheme(given, self.scheme)
+        groups = None if groups is None else read_groups(groups, n_trials=len(recording))
+        if (there := recording.trials_with_data()) is not None:
+            recording, target = recording.with_data(), target.take(there)
+            groups = None if groups is None else groups[there]
         hidden = hidden_neurons(recording, self.regions)
         weights = target.trial_weights(self.class_weight)
         streams = random_streams(self.random_state)
-        groups = None if groups is None else read_groups(groups, n_trials=len(recording))
         split = None
         if self.finetune != "head":
             fraction = self.validation_fraction
@@ -284,10 +288,11 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
                     groups=groups,
                     on_epoch=on_epoch,
                 )
-            if trained is not None:
-                readouts = {best: trained}
-                pre = copy.copy(pre)
-                pre.model_ = network.model
+        # A copy, so that what becomes of the given one does not change what was fitted here.
+        pre = copy.copy(pre)
+        if trained is not None:
+            readouts = {best: trained}
+            pre.model_ = network.model
         self.pretrainer_ = pre
         self.readouts_ = readouts
         self.scheme_ = best
@@ -363,7 +368,10 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
         """
         recording = self._known(X)
         metric = accuracy_score if _decodes_classes(self) else pooled_r2
-        return float(metric(self._truth(recording, y), self.predict(recording)))
+        truth, answer = self._truth(recording, y), self.predict(recording)
+        if (there := recording.trials_with_data()) is not None:
+            truth, answer = truth[there], answer[there]
+        return float(metric(truth, answer))
 
     @public
     def evaluate(
@@ -454,6 +462,8 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
         """
         recording = self._known(X)
         truth = self._truth(recording, y)
+        if (there := recording.trials_with_data()) is not None:
+            recording, truth = recording.take(there), truth[there]
         check_positive_int("n_bootstrap", n_bootstrap)
         if recording.info.regions is None:
             raise InvalidInputError(
@@ -531,6 +541,7 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
             groups=groups,
             is_classes=isinstance(target, Classes),
             per_bin=target.per_bin,
+            there=trials_with_data(trials),
         )
         width, start = recording.info.bin_width, getattr(X, "t_start", None) or 0.0
         table.insert(2, "time", start + (table["bin"] + 1) * (np.nan if width is None else width))

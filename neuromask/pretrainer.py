@@ -596,7 +596,7 @@ class MtMPretrainer(
                 _as_session(recording),
                 task=task,
                 neurons=neurons,
-                n_forward_bins=n_forward_bins,
+                n_forward_bins=_forward_bins(n_forward_bins, recording),
                 ignore_regions=self.ignore_regions,
                 progress=show,
             )
@@ -671,7 +671,8 @@ class MtMPretrainer(
             return features
         if recording.observed is None:
             return features.mean(1)
-        bins = recording.observed.any(axis=2, keepdims=True)
+        bins: np.ndarray = np.logical_or.reduce(recording.observed, axis=2, keepdims=True)
+        bins[~bins.any((1, 2))] = True  # all of a trial in which nothing was observed
         bins = np.broadcast_to(bins, features.shape)
         return observed_mean(features, bins, 1).astype(np.float32)
 
@@ -723,6 +724,7 @@ class MtMPretrainer(
             whole.attrs["excluded"] = [row for t in tables for row in t.attrs["excluded"]]
             return whole
         recording = read_known(X, self.sessions_, rebin=self.rebin, longer=True)
+        options["n_forward_bins"] = _forward_bins(n_forward_bins, recording)
         with steps(self.verbose, "pass") as show:
             return evaluate(
                 self._predict_rates(recording),
@@ -1175,10 +1177,29 @@ def _as_session(recording: Recording) -> Session:
     )
 
 
+def _forward_bins(asked: int | None, recording: Recording) -> int | None:
+    """Return how many bins forward prediction hides, of longer trials as many as of a fitted one."""
+    n_time, longest = recording.counts.shape[1], recording.info.n_time
+    if n_time <= longest:
+        return asked
+    if asked is not None and asked >= longest:
+        raise InvalidInputError(
+            f"n_forward_bins={asked} of trials that are predicted in windows of {longest} bins; expected "
+            "fewer, so that a window sees something."
+        )
+    return max(1, round(0.1 * longest)) if asked is None else asked
+
+
 def _whole_recording(X: Any) -> tuple[Any, bool]:
     """Take counts (time, neurons) for one long trial, and say whether that is what they are."""
     if isinstance(X, Session) or np.ndim(X) != 2:
         return X, False
+    if any(hasattr(X, name) for name in ("columns", "dims", "t")):
+        raise InvalidInputError(
+            f"X is a {type(X).__name__} of (time, neurons), whose labels are not compared with the fitted "
+            "neurons and bins. Pass neuromask.join_windows(neuromask.cut_windows(X, ...)), or its values, "
+            "in the order of fit."
+        )
     return np.asanyarray(X)[None], True
 
 

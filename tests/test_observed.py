@@ -7,6 +7,7 @@ import torch
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.model_selection import KFold
 
 import neuromask as nm
 from neuromask._recordings import read_to_fit
@@ -399,3 +400,79 @@ def test_trials_in_which_nothing_was_observed_are_left_out_of_a_fit():
     other = nm.MtMPretrainer(**TINY, validation_fraction=0.2).fit(whole)
     np.testing.assert_allclose(pre.predict(whole), other.predict(whole), rtol=1e-5)
     assert np.isfinite(pre.history_["val_bps"].dropna()).all()
+
+
+def test_a_neuron_that_was_never_observed_is_an_average_one():
+    session = recording(30)
+    observed = np.ones(session.shape, bool)
+    observed[:, :, 3] = False
+    gappy = nm.Session(session.counts, session.regions, observed=observed)
+    others = np.delete(np.arange(9), 3)
+    average = session.counts[:, :, others].mean()
+    with pytest.warns(
+        NeuromaskWarning, match="1 of 9 neurons of session 'session' were never observed"
+    ):
+        pre = nm.MtMPretrainer(**TINY).fit(gappy)
+    np.testing.assert_allclose(float(pre.model_.stitch("session").mean[3]), average, rtol=1e-5)
+    assert pre.excluded_.query("item == 'neuron'")[["name", "reason"]].values.tolist() == [
+        ["3", "never observed"]
+    ]
+    for baseline in (nm.baselines.MeanRate(), nm.baselines.PSTH(), nm.baselines.PoissonGLM()):
+        rates = baseline.fit(gappy).predict_rates(
+            session.counts, np.ones(session.shape, bool), "co_smoothing"
+        )
+        np.testing.assert_allclose(rates[:, :, 3].mean(), average, rtol=0.1)
+
+
+def test_trials_without_data_neither_train_nor_judge_a_decoder():
+    session = recording(40)
+    pre = nm.MtMPretrainer(**TINY).fit(session)
+    observed = np.ones(session.shape, bool)
+    observed[5:15] = False
+    gappy = nm.Session(session.counts, session.regions, observed=observed, session_id="sim-0")
+    kept = np.delete(np.arange(40), np.arange(5, 15))
+    y = session.trials["choice"].to_numpy()
+    number = session.rates.mean((1, 2))
+    for task, target, wild in (
+        ("classification", y, y[::-1].copy()),
+        ("regression", number, number + 99),
+    ):
+        decoder = nm.MtMDecoder(pre, task=task, random_state=0)
+        wild = np.where(observed.any((1, 2)), target, wild)
+        with pytest.warns(NeuromaskWarning, match="nothing was observed in 10 of 40 trials"):
+            decoder.fit(gappy, wild)
+        other = nm.MtMDecoder(pre, task=task, random_state=0).fit(gappy[kept], target[kept])
+        one, two = decoder.predict(session), other.predict(session)
+        np.testing.assert_allclose(one, two, rtol=1e-9)
+        one, two = decoder.score(gappy, wild), other.score(gappy[kept], target[kept])
+        np.testing.assert_allclose(one, two, rtol=1e-9)
+        folds = nm.decoding.compare_decoders({"MtM": decoder}, gappy, wild, cv=KFold(4))
+        assert folds["n_test"].sum() == 30
+
+
+def test_what_was_observed_is_a_copy_that_the_caller_cannot_change():
+    observed = gappy()
+    session = nm.Session(COUNTS, observed=observed)
+    observed[:] = True
+    np.testing.assert_array_equal(session.observed, gappy())
+
+
+def test_masks_of_a_list_of_trials_are_kept():
+    masked = [np.ma.masked_array(c, mask=~o) for c, o in zip(COUNTS, gappy(), strict=True)]
+    np.testing.assert_array_equal(nm.Session(masked).observed, gappy())
+
+
+def test_a_baseline_is_not_fitted_to_nothing():
+    nothing = nm.Session(COUNTS, observed=False)
+    for baseline in (
+        nm.baselines.MeanRate(),
+        nm.baselines.PSTH(),
+        nm.baselines.PoissonGLM(["co_smoothing"]),
+    ):
+        with pytest.raises(InvalidInputError, match="nothing of X was observed"):
+            baseline.fit(nothing)
+    pre = nm.MtMPretrainer(**TINY).fit(recording())
+    nothing = nm.Session(recording().counts, observed=False, session_id="sim-0")
+    with pytest.raises(InvalidInputError, match="nothing was observed in any trial"):
+        nm.MtMDecoder(pre, random_state=0).fit(nothing, np.arange(30) % 2)
+    assert (pre.transform(nothing) != 0).any()

@@ -3,6 +3,7 @@
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -188,3 +189,27 @@ def test_a_decoder_of_a_part_of_the_trial_stands_at_its_time(session, finetune):
     # As it knows less, it answers otherwise, but of the same bins.
     agree = [np.corrcoef(later.ravel(), answer[:, i : i + 7].ravel())[0, 1] for i in range(4)]
     assert int(np.argmax(agree)) == 3
+
+
+def test_forward_prediction_of_a_longer_trial_hides_no_more_than_that_of_a_fitted_one(session, pre):
+    recording = session.counts.reshape(1, 600, 9)
+    rates = pre.predict_hidden(recording, task="forward_prediction")
+    assert np.isfinite(rates[0, :, 0]).sum() == 2
+    with pytest.raises(
+        InvalidInputError, match="n_forward_bins=20 of trials that are predicted in windows"
+    ):
+        pre.predict_hidden(recording, task="forward_prediction", n_forward_bins=20)
+
+
+def test_labels_of_a_whole_recording_are_not_ignored(session, pre):
+    frame = pd.DataFrame(session.counts.reshape(600, 9))
+    with pytest.raises(InvalidInputError, match="X is a DataFrame of .time, neurons.*cut_windows"):
+        pre.predict(frame)
+
+
+def test_a_decoder_stays_as_it_was_when_its_pretrainer_is_fitted_again(session):
+    pre = nm.MtMPretrainer(**TINY).fit(session)
+    decoder = nm.MtMDecoder(pre, random_state=0).fit(session, session.trials["choice"])
+    before = decoder.predict_proba(session)
+    pre.set_params(max_epochs=3).fit(session)
+    np.testing.assert_array_equal(decoder.predict_proba(session), before)

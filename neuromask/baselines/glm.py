@@ -10,13 +10,12 @@ import numpy as np
 from scipy.optimize import minimize
 
 from .._checks import as_names, check_choice, check_fraction, check_positive_int, check_regions
-from .._counts import read_spikes
-from .._observed import observed_mean, observed_smooth
+from .._observed import average_where_unknown, observed_mean, observed_smooth
 from .._splits import every_tenth
 from ..errors import InvalidInputError, public
 from ..evaluation import REGION_TASKS, TASKS
 from ..session import as_session
-from .rates import check_alike, smoothed_psth
+from .rates import check_alike, smoothed_psth, trials_with_data
 
 __all__ = ["PoissonGLM"]
 
@@ -99,7 +98,7 @@ class PoissonGLM:
         """
         tasks = self._check_parameters()
         X = as_session(X)
-        counts, observed = read_spikes(X, min_trials=2)
+        counts, observed = trials_with_data(X, min_trials=2)
         regions = getattr(X, "regions", None) if regions is None else regions
         n_neurons = counts.shape[2]
         labels = None if regions is None else check_regions(regions, n_neurons, counts.shape)
@@ -108,7 +107,7 @@ class PoissonGLM:
             counts, validation = (counts[r] for r in rows)
             observed, seen = (None if observed is None else observed[r] for r in rows)
         else:
-            validation, seen = read_spikes(as_session(X_val))
+            validation, seen = trials_with_data(X_val)
             if validation.shape[1:] != counts.shape[1:]:
                 raise InvalidInputError(
                     f"X_val has shape {validation.shape}; expected trials of "
@@ -119,13 +118,13 @@ class PoissonGLM:
                 raise InvalidInputError("region tasks need regions; pass regions=...")
             tasks = tuple(t for t in tasks if t not in REGION_TASKS)
         self.offset_ = np.log(smoothed_psth(counts, observed, 2.0))
-        self._rate = observed_mean(counts, observed, (0, 1))
+        self._rate = average_where_unknown(observed_mean(counts, observed, (0, 1)), observed)
         smooth = self._smooth(counts, observed)
         near = None if observed is None else np.isfinite(smooth)
         self.mean_ = observed_mean(smooth, near, (0, 1))
         spread = smooth - self.mean_
         variance = smooth.var((0, 1)) if near is None else observed_mean(spread**2, near, (0, 1))
-        self.scale_ = np.sqrt(variance).clip(1e-6)
+        self.scale_ = np.sqrt(average_where_unknown(variance, observed)).clip(1e-6)
         self.weights_: dict[str, np.ndarray] = {}
         self.ridge_: dict[str, float] = {}
         for task in tasks:

@@ -9,11 +9,11 @@ from scipy.ndimage import gaussian_filter1d
 
 from .._checks import check_fraction
 from .._counts import read_spikes
-from .._observed import observed_mean
+from .._observed import average_where_unknown, observed_mean
 from ..errors import InvalidInputError, public
 from ..session import as_session
 
-__all__ = ["PSTH", "MeanRate", "check_alike", "smoothed_psth"]
+__all__ = ["PSTH", "MeanRate", "check_alike", "smoothed_psth", "trials_with_data"]
 
 
 LEAST_BASELINE_RATE = 1e-4
@@ -32,7 +32,9 @@ class MeanRate:
     @public
     def fit(self, X: Any, regions: Any = None, X_val: Any = None) -> MeanRate:
         """Measure the mean count per bin of trials (trials, time, neurons)."""
-        self.rates_ = observed_mean(*read_spikes(as_session(X)), (0, 1)).clip(LEAST_BASELINE_RATE)
+        counts, observed = trials_with_data(X)
+        rates = average_where_unknown(observed_mean(counts, observed, (0, 1)), observed)
+        self.rates_ = rates.clip(LEAST_BASELINE_RATE)
         return self
 
     @public
@@ -58,7 +60,7 @@ class PSTH:
     def fit(self, X: Any, regions: Any = None, X_val: Any = None) -> PSTH:
         """Measure the smoothed mean response (time, neurons)."""
         check_fraction("smoothing", self.smoothing, low=1e-3, high=1e6)
-        self.rates_ = smoothed_psth(*read_spikes(as_session(X)), self.smoothing)
+        self.rates_ = smoothed_psth(*trials_with_data(X), self.smoothing)
         return self
 
     @public
@@ -85,9 +87,21 @@ def check_alike(
         )
 
 
+def trials_with_data(X: Any, **options: Any) -> tuple[np.ndarray, np.ndarray | None]:
+    """Read trials, and leave out those in which nothing was observed; `options` are of `read_spikes`."""
+    counts, observed = read_spikes(as_session(X), **options)
+    if observed is None:
+        return counts, None
+    there = observed.any((1, 2))
+    if not there.any():
+        raise InvalidInputError("nothing of X was observed; expected counts somewhere.")
+    return counts[there], observed[there]
+
+
 def smoothed_psth(counts: np.ndarray, observed: np.ndarray | None, smoothing: float) -> np.ndarray:
     """Smoothed mean response, shrunk a little towards the mean so that none is zero."""
-    mean = observed_mean(counts, observed, (0, 1)).clip(LEAST_BASELINE_RATE)
+    mean = average_where_unknown(observed_mean(counts, observed, (0, 1)), observed)
+    mean = mean.clip(LEAST_BASELINE_RATE)
     response, n_trials = observed_mean(counts, observed, 0), len(counts)
     if observed is None:
         psth = gaussian_filter1d(response, smoothing, axis=0, mode="nearest")

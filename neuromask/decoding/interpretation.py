@@ -74,6 +74,7 @@ def scores_over_time(
     groups: Any,
     is_classes: bool,
     per_bin: bool,
+    there: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """Table the cross-validated score of each bin.
 
@@ -92,9 +93,11 @@ def scores_over_time(
         Group of each trial, for splitters that keep groups together.
     is_classes, per_bin : bool
         Whether these are classes, and whether there is a value in every bin, or one a trial.
+    there : ndarray of bool, (trials,), optional
+        Trials in which anything was observed; all by default.
     """
     score, rows = _metric(is_classes), []
-    folds = cut_trials(cv, y, groups, is_classes=is_classes)
+    folds = cut_trials(cv, y, groups, is_classes=is_classes, there=there)
     for fold, (training, test) in enumerate(folds):
         answers = decode_bins(training, test)
         for i, column in enumerate(bins):

@@ -16,7 +16,7 @@ from .._checks import as_array, check_choice, check_fraction
 from .._splits import Folds
 from .._tables import need_columns
 from ..errors import InvalidInputError, public, warn
-from .targets import read_groups, values_where_observed
+from .targets import read_groups, trials_with_data, values_where_observed
 
 __all__ = [
     "compare_decoders",
@@ -141,7 +141,7 @@ def compare_decoders(
     if not hasattr(X, "__len__"):
         raise InvalidInputError(f"X is a {type(X).__name__}; expected (trials, time, neurons).")
     y = values_where_observed(X, y)
-    splits = cut_trials(cv, y, groups, is_classes=is_classes)
+    splits = cut_trials(cv, y, groups, is_classes=is_classes, there=trials_with_data(X))
     scoring = read_scoring(scoring, is_classes=is_classes)
     first, rows = next(iter(models)), []
     for name, model in models.items():
@@ -225,8 +225,12 @@ def warn_of_losses(table: pd.DataFrame) -> None:
         warn(f"baselines do better than {table['model'].iloc[0]} on the same folds: {shown}.")
 
 
-def cut_trials(cv: Any, y: Any, groups: Any, *, is_classes: bool) -> Folds:
+def cut_trials(
+    cv: Any, y: Any, groups: Any, *, is_classes: bool, there: np.ndarray | None = None
+) -> Folds:
     """Return the folds that `cv` means, as in scikit-learn; an int stratifies classes.
+
+    Trials that are not `there`, a mask (trials,), as nothing was observed in them, are in no fold.
 
     Raises
     ------
@@ -249,6 +253,14 @@ def cut_trials(cv: Any, y: Any, groups: Any, *, is_classes: bool) -> Folds:
         raise InvalidInputError(
             f"cv={cv!r:.80} gives no folds; expected at least one pair of training and test trials."
         )
+    if there is not None:
+        folds = [(a[there[a]], b[there[b]]) for a, b in folds]
+        folds = [(a, b) for a, b in folds if len(a) and len(b)]
+        if not folds:
+            raise InvalidInputError(
+                "no fold has training and test trials in which anything was observed; expected some. "
+                "Leave the other trials out of X and y."
+            )
     return folds
 
 

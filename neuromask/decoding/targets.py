@@ -27,6 +27,7 @@ __all__ = [
     "read_labels",
     "read_target",
     "read_values",
+    "trials_with_data",
     "values_where_observed",
 ]
 
@@ -282,6 +283,15 @@ def read_values(y: Any, *, n_trials: int, known: np.ndarray | None = None) -> np
             "trial. Drop those trials from X and y, for example X[known], y[known]."
         )
     return values
+
+
+def trials_with_data(X: Any) -> np.ndarray | None:
+    """Say in which trials anything was observed (trials,); None where that is so in all."""
+    observed = values_observed(X)[1] if np.ndim(X) == 3 else None
+    if observed is None:
+        return None
+    there = np.asarray(observed.any((1, 2)))
+    return None if there.all() else there
 
 
 def values_where_observed(X: Any, y: Any) -> np.ndarray:

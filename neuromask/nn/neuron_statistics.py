@@ -134,6 +134,11 @@ class PopulationStatistics:
         self.mean = x.mean((0, 1)) if observed is None else _over(x.sum((0, 1)), n_bins)
         square = _over(torch.einsum("ktn,ktn->n", x, x), n_bins)
         self.scale = (square - self.mean**2).clamp_min(0).sqrt().clamp_min(LEAST_SCALE)
+        if observed is not None and not (known := observed.flatten(0, 1).any(0)).all():
+            # Neurons that were never observed count as average ones.
+            self.mean, self.scale = (
+                torch.where(known, s, s[known].mean()) for s in (self.mean, self.scale)
+            )
         self.slow = torch.ones(())
         smoothed = self._smooth(x, observed)
         variance = _over(torch.einsum("ktn,ktn->n", smoothed, smoothed), n_bins)

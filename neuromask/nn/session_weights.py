@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .._observed import average_where_unknown
 from ..masks import apply_mask
 from .hidden_neurons import complete_factors, standardise
 from .layers import linear, parameter
@@ -72,6 +73,7 @@ class SessionStatistics:
         square = np.einsum("ktn,ktn->n", counts, counts, dtype=np.float64)
         variance = square / n_observed - mean**2
         scale = np.sqrt(variance.clip(min=0)).clip(min=LEAST_SCALE)
+        mean, scale = (average_where_unknown(x, observed) for x in (mean, scale))
         mean, scale = mean.astype(np.float32), scale.astype(np.float32)
         return cls(session_id, mean, scale, counts.shape[1], regions)
 
