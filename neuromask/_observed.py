@@ -7,7 +7,17 @@ from typing import Any
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
-__all__ = ["average_where_unknown", "observed_mean", "observed_smooth", "values_observed"]
+__all__ = [
+    "LEAST_MEAN_RATE",
+    "average_where_unknown",
+    "observed_mean",
+    "observed_smooth",
+    "smoothed_psth",
+    "values_observed",
+]
+
+#: Expected counts per bin below which a mean rate is not believed.
+LEAST_MEAN_RATE = 1e-4
 
 
 def values_observed(X: Any) -> tuple[np.ndarray, np.ndarray | None]:
@@ -119,3 +129,21 @@ def observed_smooth(
     total = gaussian_filter1d(np.where(observed, x, 0), width, axis=axis, mode=mode)
     near = weight > 1e-3
     return np.where(near, total / np.where(near, weight, 1), otherwise).astype(x.dtype)
+
+
+def smoothed_psth(counts: np.ndarray, observed: np.ndarray | None, smoothing: float) -> np.ndarray:
+    """Return the smoothed mean response (time, neurons), shrunk a little towards the mean.
+
+    So that none is zero. `smoothing` is the standard deviation of a gaussian, in bins.
+    """
+    mean = average_where_unknown(observed_mean(counts, observed, (0, 1)), observed)
+    mean = mean.clip(LEAST_MEAN_RATE)
+    response, n_trials = observed_mean(counts, observed, 0), len(counts)
+    if observed is None:
+        psth = gaussian_filter1d(response, smoothing, axis=0, mode="nearest")
+    else:  # each bin has its say by the trials behind it
+        n_observed = observed.sum(0).astype(float)
+        n_trials = gaussian_filter1d(n_observed, smoothing, axis=0, mode="nearest")
+        total = gaussian_filter1d(response * n_observed, smoothing, axis=0, mode="nearest")
+        psth = total / n_trials.clip(1e-9)
+    return (psth * n_trials + mean * 2) / (n_trials + 2)

@@ -10,12 +10,12 @@ import numpy as np
 from scipy.optimize import minimize
 
 from .._checks import as_names, check_choice, check_fraction, check_positive_int, check_regions
-from .._observed import average_where_unknown, observed_mean, observed_smooth
+from .._observed import average_where_unknown, observed_mean, observed_smooth, smoothed_psth
 from .._splits import every_tenth
 from ..errors import InvalidInputError, public
 from ..evaluation import REGION_TASKS, TASKS
 from ..session import as_session
-from .rates import check_alike, smoothed_psth, trials_with_data
+from .rates import check_alike, trials_with_data
 
 __all__ = ["PoissonGLM"]
 

@@ -5,18 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
 
 from .._checks import check_fraction
 from .._counts import read_spikes
-from .._observed import average_where_unknown, observed_mean
+from .._observed import LEAST_MEAN_RATE, average_where_unknown, observed_mean, smoothed_psth
 from ..errors import InvalidInputError, public
 from ..session import as_session
 
-__all__ = ["PSTH", "MeanRate", "check_alike", "smoothed_psth", "trials_with_data"]
-
-
-LEAST_BASELINE_RATE = 1e-4
+__all__ = ["PSTH", "MeanRate", "check_alike", "trials_with_data"]
 
 
 class MeanRate:
@@ -34,7 +30,7 @@ class MeanRate:
         """Measure the mean count per bin of trials (trials, time, neurons)."""
         counts, observed = trials_with_data(X)
         rates = average_where_unknown(observed_mean(counts, observed, (0, 1)), observed)
-        self.rates_ = rates.clip(LEAST_BASELINE_RATE)
+        self.rates_ = rates.clip(LEAST_MEAN_RATE)
         return self
 
     @public
@@ -96,18 +92,3 @@ def trials_with_data(X: Any, **options: Any) -> tuple[np.ndarray, np.ndarray | N
     if not there.any():
         raise InvalidInputError("nothing of X was observed; expected counts somewhere.")
     return counts[there], observed[there]
-
-
-def smoothed_psth(counts: np.ndarray, observed: np.ndarray | None, smoothing: float) -> np.ndarray:
-    """Smoothed mean response, shrunk a little towards the mean so that none is zero."""
-    mean = average_where_unknown(observed_mean(counts, observed, (0, 1)), observed)
-    mean = mean.clip(LEAST_BASELINE_RATE)
-    response, n_trials = observed_mean(counts, observed, 0), len(counts)
-    if observed is None:
-        psth = gaussian_filter1d(response, smoothing, axis=0, mode="nearest")
-    else:  # each bin has its say by the trials behind it
-        n_observed = observed.sum(0).astype(float)
-        n_trials = gaussian_filter1d(n_observed, smoothing, axis=0, mode="nearest")
-        total = gaussian_filter1d(response * n_observed, smoothing, axis=0, mode="nearest")
-        psth = total / n_trials.clip(1e-9)
-    return (psth * n_trials + mean * 2) / (n_trials + 2)

@@ -2,9 +2,12 @@
 
 :func:`predict_hidden` hides entries and asks any callable for their rates; :func:`evaluate` scores
 these rates; :func:`summarise` makes a few numbers of the scores of many neurons.
+:func:`bits_interval` and :func:`psth_reliability` say how well a score is known, and how far a recording
+can be predicted.
 """
 
 from .hiding import REGION_TASKS, TASK_SCHEMES, TASKS, PredictRates, predict_hidden, task_scheme
+from .reliability import bits_interval, psth_reliability
 from .scores import MIN_SPIKES, evaluate, summarise
 
 __all__ = [
@@ -13,8 +16,10 @@ __all__ = [
     "TASKS",
     "TASK_SCHEMES",
     "PredictRates",
+    "bits_interval",
     "evaluate",
     "predict_hidden",
+    "psth_reliability",
     "summarise",
     "task_scheme",
 ]

@@ -9,6 +9,7 @@ import pandas as pd
 import torch
 
 from .._known import Recording
+from .._observed import smoothed_psth
 from .._random import RandomStreams
 from ..errors import warn
 from ..nn.session_network import SessionNetwork
@@ -25,6 +26,11 @@ __all__ = ["Masking", "fit_network", "session_tensors"]
 # Bits per spike of validation trials under the mean rates' beyond chance and short fits: a few tiny
 # ones end at minus some hundredths, rates that are too high end at minus several bits.
 FAR_BELOW_THE_MEAN = -0.2
+
+# Standard deviation of the gaussian that smooths PSTHs, in bins, as in `baselines.PSTH`, and fewest
+# validation trials that a model is judged against them by.
+PSTH_SMOOTHING = 2.0
+FEWEST_TO_JUDGE = 10
 
 # Trials of a mask that is looked at before training: enough that a rare one has a target.
 MASKS_TO_CHECK = 32
@@ -132,8 +138,26 @@ def fit_network(
             f"the mean rates. Lower learning_rate, which was {config.learning_rate:g}; check that "
             "training and validation trials are of the same neurons and state."
         )
+    elif validation:
+        _warn_below_psth(objective, recordings)
     history.attrs.pop("stopped", None)
     return history
+
+
+def _warn_below_psth(objective: MaskedPrediction, recordings: Sequence[Recording]) -> None:
+    """Warn where validation trials are predicted less well than by their mean course in training."""
+    psths = {
+        r.info.session_id: smoothed_psth(r.counts, r.observed, PSTH_SMOOTHING) for r in recordings
+    }
+    if sum(len(s) for s in objective.validation) < FEWEST_TO_JUDGE:
+        return
+    gain, error = objective.gain_over(objective.validation, psths)
+    if gain < -2 * error:
+        warn(
+            f"validation trials are predicted {-gain:.2g} +- {error:.1g} bits per spike less well than by "
+            "the mean responses over time (PSTH), which look at nothing. Train on more trials or neurons, or "
+            "for more epochs; with few of these neuromask.baselines.PoissonGLM is better."
+        )
 
 
 def _check_masks(schemes: Sequence[Scheme], sessions: Sequence[SessionTensors]) -> None:

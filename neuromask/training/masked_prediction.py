@@ -155,6 +155,39 @@ class MaskedPrediction:
             row[f"val_bps_{scheme.name}"] = value
         return score, row
 
+    @torch.no_grad()
+    def gain_over(
+        self, sessions: Sequence[SessionTensors], nulls: dict[str, np.ndarray]
+    ) -> tuple[float, float]:
+        """Compare predictions of trials with constant courses, such as PSTHs.
+
+        Parameters
+        ----------
+        sessions : sequence of SessionTensors
+            The trials.
+        nulls : dict of str to ndarray, (time, neurons)
+            Expected counts per bin of each session.
+
+        Returns
+        -------
+        (float, float)
+            Bits per spike above the courses, and their standard error over trials.
+        """
+        n_trials = {session.session_id: len(session) for session in sessions}
+        gains: dict[str, list[Tensor]] = {name: [] for name in n_trials}
+        spikes = 0.0
+        for name, masked, log_rates in self.predictions(sessions, VALIDATION_TRIALS):
+            course = torch.as_tensor(nulls[name], dtype=log_rates.dtype, device=self.device)
+            null = course[: masked.counts.shape[1]].log()
+            loss = poisson_loss(log_rates, masked.counts)
+            gain = (poisson_loss(null, masked.counts) - loss) * masked.target
+            gains[name].append(gain.sum((1, 2)))
+            spikes += float((masked.counts * masked.target).sum())
+        # Trials come again and again under other masks, which are no new trials.
+        parts = [torch.cat(g).reshape(-1, n_trials[name]).sum(0) for name, g in gains.items()]
+        of_trials = torch.cat(parts).double().cpu().numpy() / (math.log(2) * max(spikes, 1.0))
+        return float(of_trials.sum()), float(of_trials.std() * math.sqrt(len(of_trials)))
+
     def predictions(
         self, sessions: Sequence[SessionTensors], n_trials: int
     ) -> Iterator[tuple[str, MaskedTrials, Tensor]]:
