@@ -270,7 +270,7 @@ def test_a_probe_that_stops_early_is_marked_not_silent(two_probes):
     np.testing.assert_allclose(got.neurons["firing_rate"][second], rates, rtol=0.2)
     (row,) = got.report.to_dict("records")
     assert row["reason"].startswith("observed for a part of the session")
-    assert (row["item"], row["dropped"], row["kept"]) == ("neurons", 6, 5)
+    assert (row["item"], row["dropped"], row["kept"]) == ("neurons", 0, 6)
 
 
 def test_trials_beyond_the_recording_are_dropped_marked_or_refused(two_probes):

@@ -319,7 +319,7 @@ REFUSED = [
     ({"align": "gabor_stimulus_onset"}, "Did you mean 'gabor_stimulus_onset_time'"),
     ({"align": "gabor_stimulus_side"}, "align='gabor_stimulus_side' is no column of numbers"),
     ({"align": "start_time", "events": EVENTS}, "given both align='start_time' and events"),
-    ({"events": [[1.0]]}, r"events has shape \(1, 1\); expected one time a trial"),
+    ({"events": np.ones((2, 2))}, r"events has shape \(2, 2\); expected one time a trial"),
     ({"events": "soon"}, "events 'soon' is not in the file; it has .'trials', 'backwards', 'cut'"),
     ({"events": [np.nan, 1e3]}, "none of 1 trials is left.*1 .beyond the recording"),
     ({"window": (1, 0)}, r"load_nwb: window=\(1, 0\)"),

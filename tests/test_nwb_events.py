@@ -1,5 +1,7 @@
 """Units, trials and events anywhere in an NWB file, found by name."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hdmf.common import DynamicTable, VectorData
@@ -9,6 +11,7 @@ from pynwb.epoch import TimeIntervals
 from pynwb.misc import AnnotationSeries, IntervalSeries, Units
 
 import neuromask as nm
+from neuromask.datasets.nwb.events import with_labels
 from neuromask.errors import InvalidInputError
 
 from .nwb_files import EVENTS, N_UNITS, TRAINS, empty, made, written
@@ -136,6 +139,14 @@ def test_series_of_times_are_events(tmp_path):
     licks = nm.load_nwb(path, events="licks").trials
     assert licks["event_time"].tolist() == EVENTS.tolist()
     assert licks["stop_time"].tolist() == (EVENTS + 1).tolist()
+
+
+def test_events_that_have_labels_get_their_text():
+    codes, labels = np.array([1, 0], np.uint8), np.array([b"go", b"stop"])
+    for name in ("labels", "data__labels"):  # of ndx-events, installed or not
+        assert with_labels(SimpleNamespace(**{name: labels}), codes) == ["stop", "go"]
+    unknown = with_labels(SimpleNamespace(labels=labels[:1]), codes)
+    assert unknown.tolist() == [1, 0]
 
 
 def test_tables_of_events_are_read(tmp_path):

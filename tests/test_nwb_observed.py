@@ -114,6 +114,14 @@ def test_invalid_times_of_a_probe_count_for_its_units_alone(tmp_path):
     assert rows(session, "trials") == [("in time that was not recorded", 1, 19)]
 
 
+def test_a_file_that_is_invalid_throughout_is_refused(tmp_path):
+    path = made(tmp_path, more=lambda f: f.add_invalid_time_interval(0.0, 1000.0))
+    with pytest.raises(
+        InvalidInputError, match="made.nwb: obs_intervals and invalid_times leave no"
+    ):
+        nm.load_nwb(path)
+
+
 def test_trials_end_where_a_column_says(tmp_path):
     path = made(tmp_path)
     session = nm.load_nwb(path, ends="stop_time", window=(-0.5, 3.5))  # trials last 2 s

@@ -83,6 +83,10 @@ def table_of(found: pd.DataFrame) -> pd.DataFrame:
         part = found[(found[others] == [USUAL[o] for o in others]).all(axis=1)]
         for value, cell in part.groupby(name):
             models = cell.pivot(index="recording", columns="model", values="co_smoothing")
+            if name == "epochs":  # which baselines do not have
+                usual = part[part["epochs"] == USUAL["epochs"]]
+                usual = usual.pivot(index="recording", columns="model", values="co_smoothing")
+                models = models.combine_first(usual.drop(columns="MtM")).dropna()
             glm = models.get("Poisson GLM", pd.Series(np.nan, models.index))
             means = models.mean().round(3).to_dict()
             won = int((models["MtM"] > glm).sum()) if "MtM" in models else 0

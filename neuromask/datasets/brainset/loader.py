@@ -13,13 +13,11 @@ from ...errors import InvalidInputError, public, suggest
 from ...session import Session
 from ..binning import bin_edges
 from ..intervals import read_intervals
-from ..marking import mark_unrecorded
 from ..report import Report
 from ..spike_times import NOT_LISTED, from_spike_times
 from ..trials import (
     check_unrecorded,
     filter_trials,
-    recorded_bins,
     refuse_unrecorded,
     trials_within,
 )
@@ -167,10 +165,8 @@ def load_brainset(
             neurons=units.loc[rates.index],
             trials=trials,
             signals=sampled,
-            recording=(
-                min(recorded[0, 0], at.min() + edges[0]),
-                max(recorded[-1, 1], at.max() + edges[-1]),
-            ),
+            recording=recorded,
+            unrecorded="mark",
             session_id=str(session_id or named_id or "session"),
             subject=None if subject is None else str(subject),
         )
@@ -179,10 +175,6 @@ def load_brainset(
     session.neurons["firing_rate"] = rates.to_numpy()
     found = session.report["reason"] != NOT_LISTED  # in the report already, as what they are
     report.add_table(session.report[found])
-    bins = recorded_bins(at, edges, recorded, until)
-    if bins is not None:
-        always = dict.fromkeys(rates.index, recorded)
-        session = mark_unrecorded(session, bins, always, edges, report)
     session.report = report.table()
     return session
 

@@ -11,12 +11,11 @@ import pandas as pd
 from ...errors import InvalidInputError, suggest, warn
 from ...session import Session
 from ..intervals import read_intervals
-from ..marking import mark_unrecorded
+from ..marking import mark_units
 from ..report import Report
 from ..spike_times import NOT_LISTED, from_spike_times
 from ..trials import (
     filter_trials,
-    recorded_bins,
     refuse_unrecorded,
     trials_within,
 )
@@ -104,10 +103,8 @@ def read_session(
             neurons=units.drop(columns="firing_rate"),
             trials=trials,
             signals=behaviour,
-            recording=(
-                min(recorded[0, 0], at.min() + edges[0]),
-                max(recorded[-1, 1], at.max() + edges[-1]),
-            ),
+            recording=recorded,
+            unrecorded="mark",
             session_id=eid,
             subject=files.subject,
         )
@@ -118,14 +115,8 @@ def read_session(
         warn(f"session {eid} is read without what is damaged. {' '.join(files.damaged)}")
     found = session.report[session.report["reason"] != NOT_LISTED]
     report.add_table(found)
-    bins = recorded_bins(at, borders, recorded, until)
-    session = mark_unrecorded(
-        session,
-        np.ones(session.shape[:2], bool) if bins is None else bins,
-        {unit: spans[probe] for unit, probe in units["probe"].items()},
-        borders,
-        report,
-    )
+    of_units = {unit: spans[probe] for unit, probe in units["probe"].items()}
+    session = mark_units(session, of_units, borders, report)
     session.report = report.table()
     return session
 

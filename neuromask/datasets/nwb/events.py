@@ -13,7 +13,7 @@ from ..report import Report
 from .contents import contents, is_kind, named
 from .tables import lists_of, plain_table
 
-__all__ = ["read_events"]
+__all__ = ["read_events", "with_labels"]
 
 # What trials are aligned to, the first present one is taken: onsets of stimuli by the names that
 # public files give them (those of DANDI 000409 and 000017 come first), then the start of the trial.
@@ -107,7 +107,7 @@ def _table(part: Any, report: Report) -> pd.DataFrame:
     columns: dict[str, Any] = {"timestamp": times}
     data = getattr(part, "data", None)
     if data is not None and np.shape(data) == times.shape:
-        columns["value"] = _labels(part, np.asarray(data[:]))
+        columns["value"] = with_labels(part, np.asarray(data[:]))
     table = pd.DataFrame(columns)
     if is_kind(part, "IntervalSeries") and "value" in table:  # above 0 where one starts
         starts = (table["value"] > 0).to_numpy()
@@ -126,10 +126,15 @@ def _exploded(part: Any, table: pd.DataFrame) -> pd.DataFrame:
     return table.iloc[rows[order]].reset_index(drop=True).assign(timestamp=times[order])
 
 
-def _labels(part: Any, values: np.ndarray) -> Any:
+def with_labels(part: Any, values: np.ndarray) -> Any:
     """Give text for bytes, and for the numbers of events that have labels."""
-    labels = getattr(part, "labels", None)
-    if labels is not None and values.dtype.kind in "iu" and values.max(initial=-1) < len(labels):
+    # Where its package is not installed, ndx-events' labels go by the second name.
+    labels = getattr(part, "labels", getattr(part, "data__labels", None))
+    if (
+        labels is not None
+        and values.dtype.kind in "iu"
+        and np.isin(values, range(len(labels))).all()
+    ):
         values = np.asarray(labels[:], dtype=object)[values]
     if values.dtype.kind in "SO":
         return [v.decode() if isinstance(v, bytes) else str(v) for v in values]

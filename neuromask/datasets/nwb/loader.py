@@ -13,13 +13,14 @@ from ..._checks import check_fraction
 from ...errors import InvalidInputError, public, suggest
 from ...session import Session
 from ..binning import bin_edges
+from ..marking import mark_units
 from ..report import Report
 from ..spike_times import from_spike_times
+from ..times import times_of
 from ..trials import BEYOND, IN_A_GAP, check_unrecorded, filter_trials
 from ..units import choose_units
 from .events import read_events
 from .files import opened
-from .marking import mark_units
 from .observed import observed_intervals, spikes_within, union
 from .regions import unit_regions
 from .signals import find_series, read_signals
@@ -183,6 +184,12 @@ def load_nwb(
     try:
         rates = {unit: _rate(train, observed[unit]) for unit, train in trains.items()}
         table = _choose_rates(table, rates, min_rate, report)
+        recorded = union(observed[unit] for unit in table.index)
+        if not len(recorded):
+            raise InvalidInputError(
+                "obs_intervals and invalid_times leave no time that was recorded; expected some. Read the "
+                "spikes yourself, and use from_spike_times."
+            )
         if trials is not None:
             rules = {f"no {name}": np.isfinite(trials["event_time"].to_numpy())}
             trials = filter_trials(trials, rules, report)
@@ -198,7 +205,7 @@ def load_nwb(
             neurons=table,
             trials=trials,
             signals=sampled,
-            recording=union(observed[unit] for unit in table.index),
+            recording=recorded,
             unrecorded=unrecorded,
             session_id=session_id,
             subject=subject,
@@ -230,7 +237,7 @@ def _given_events(events: Any, is_cut: bool, **columns: str | None) -> pd.DataFr
     if is_cut or named:
         return None
     try:
-        times = np.asarray(events, float)
+        times = times_of(events).astype(float)
     except (TypeError, ValueError):
         times = np.zeros(0)
     if times.ndim != 1 or not len(times):
