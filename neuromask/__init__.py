@@ -47,6 +47,7 @@ _SUBMODULES = (
     "comparison",
     "datasets",
     "decoding",
+    "evaluation",
     "masks",
     "metrics",
     "nn",

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from ..errors import InvalidInputError
+from .times import times_of
 
 __all__ = ["bins_within", "intersect", "read_intervals", "within"]
 
@@ -65,6 +67,9 @@ def _starts_and_stops(name: str, given: Any) -> tuple[np.ndarray, np.ndarray]:
     ]
     if isinstance(given, np.ndarray) or columns[0] is None or columns[1] is None:
         columns = [None, None]
+        is_pair = isinstance(given, (tuple, list)) and len(given) == 2
+        if is_pair and all(isinstance(part, (np.ndarray, pd.Series)) for part in given):
+            return _floats(name, given, given)  # starts, and beside them stops
         try:
             values = np.asarray(given, dtype=float)
         except (TypeError, ValueError):
@@ -73,10 +78,16 @@ def _starts_and_stops(name: str, given: Any) -> tuple[np.ndarray, np.ndarray]:
             columns = [values[:1], values[1:]]
         elif values.ndim == 2 and values.shape[1] == 2:
             columns = [values[:, 0], values[:, 1]]
-        elif values.ndim == 2 and values.shape[0] == 2:  # starts, and beside them stops
+        elif values.ndim == 2 and values.shape[0] == 2 and is_pair:
             columns = [values[0], values[1]]
+    return _floats(name, given, columns)
+
+
+def _floats(name: str, given: Any, columns: Any) -> tuple[np.ndarray, np.ndarray]:
     try:
-        starts, stops = (np.atleast_1d(np.asarray(c, dtype=float)) for c in columns)
+        starts, stops = (np.atleast_1d(times_of(c).astype(float)) for c in columns)
+    except InvalidInputError:
+        raise
     except (TypeError, ValueError):
         starts = stops = np.full((1, 1), np.nan)
     if starts.ndim != 1 or starts.shape != stops.shape or np.isnan([*starts, *stops]).any():
@@ -85,6 +96,8 @@ def _starts_and_stops(name: str, given: Any) -> tuple[np.ndarray, np.ndarray]:
             "seconds, an array (intervals, 2) of them, a table with columns 'start' and 'end', or a "
             "pynapple IntervalSet."
         )
+    if np.isinf([*starts, *stops]).any():
+        raise InvalidInputError(f"{name} reaches to infinity; expected seconds that are finite.")
     return starts, stops
 
 

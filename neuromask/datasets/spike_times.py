@@ -15,9 +15,10 @@ from ..session import Session
 from .binning import bin_edges, bin_spikes
 from .clock import refuse_late_events, warn_of_recording, warn_of_units
 from .intervals import ROUNDING, read_intervals
+from .neurons import neurons_table, renamed
 from .report import Report
 from .signals import read_signals
-from .times import known_of, plain, time_support, times_of
+from .times import known_of, time_support, times_of
 from .trains import read_spikes
 from .trials import (
     check_unrecorded,
@@ -33,6 +34,9 @@ from .windows import check_window, window_events
 
 __all__ = ["NOT_LISTED", "from_spike_times"]
 
+# A recording that holds a smaller share of the spikes is of another clock or unit; that of sleep alone
+# may hold a few in a hundred.
+LEAST_SHARE = 0.01
 #: Why clusters are left out that a table of neurons does not have, in the report.
 NOT_LISTED = "not in the table of neurons"
 
@@ -56,7 +60,7 @@ def from_spike_times(
     include: Any = None,
     exclude: Any = None,
     recording: Any = None,
-    unrecorded: str = "refuse",
+    unrecorded: str | None = None,
     sampling_rate: float | None = None,
     session_id: str = "session",
     subject: str | None = None,
@@ -113,9 +117,9 @@ def from_spike_times(
         Start and stop of the recording in seconds, or of each of its parts; a pynapple
         ``IntervalSet`` too. By default the time support of a pynapple object, else first to last
         spike.
-    unrecorded : {"refuse", "drop", "mark"}, default="refuse"
-        What becomes of trials that reach into time that was not recorded: an error, they are left
-        out, or these bins count as not observed.
+    unrecorded : {"refuse", "drop", "mark"}, optional
+        What becomes of trials that reach into time that was not recorded: an error, the default with
+        events; they are left out, the default of windows; or these bins count as not observed.
     sampling_rate : float, optional
         Samples a second; spike times, and they alone, are then samples.
     session_id : str, default="session"
@@ -156,6 +160,8 @@ def from_spike_times(
         check_window(window, step, bin_width)
     edges = bin_edges((0.0, window) if is_cut else window, bin_width)
     check_fraction("min_rate", min_rate, low=0.0, high=1e6)
+    if unrecorded is None:
+        unrecorded = "drop" if is_cut else "refuse"
     check_unrecorded(unrecorded)
     report, support = Report(), time_support(times)
     neurons = known_of(times) if neurons is None else neurons
@@ -164,6 +170,7 @@ def from_spike_times(
     recorded = _read_recording(recording, support, times)
     blocks: np.ndarray | None = None
     if is_cut:
+        _report_gaps(recorded, bin_width, unrecorded, report)
         whole = np.array([[recorded[0, 0], recorded[-1, 1]]])
         stretches = whole if unrecorded == "mark" else recorded
         events, blocks = window_events(
@@ -185,10 +192,11 @@ def from_spike_times(
     if not is_cut:
         warn_of_overlap(events, edges, ends)
     seconds = float(np.diff(recorded, axis=1).sum())
-    table = _neurons_table(found, regions, neurons, seconds)
+    rates = _spikes_within(recorded, times, clusters) / max(seconds, 1e-12)
+    table = neurons_table(found, regions, neurons, rates)
     n_known = int(found.index.isin(table.index).sum())
     report.dropped("neurons", NOT_LISTED, len(found) - n_known, n_known)
-    table = choose_units(table, quality, include, exclude, report)
+    table = choose_units(table, quality, include, exclude, report, ids=None)
     table = choose_by_rate(table, min_rate, report)
     counts = bin_spikes(times, clusters, table.index.to_numpy(), events, edges)
     if not counts.any():
@@ -198,6 +206,8 @@ def from_spike_times(
             f"{times[0]:g} to {times[-1]:g} s. Give both in seconds of the same clock."
         )
     there = recorded_bins(events, edges, recorded, ends)
+    made = ("event_time",) if blocks is None else ("start", "block")
+    table_of_trials = renamed(table_of_trials, made)
     if blocks is None:
         table_of_trials["event_time"] = events
     else:
@@ -219,6 +229,33 @@ def from_spike_times(
     )
 
 
+def _spikes_within(recorded: np.ndarray, times: np.ndarray, clusters: np.ndarray) -> pd.Series:
+    """Count each cluster's spikes in the time that was recorded."""
+    first = np.searchsorted(times, recorded[:, 0])
+    last = np.searchsorted(times, recorded[:, 1], "right")
+    if (first[0], last[-1]) == (0, len(times)) and len(recorded) == 1:
+        return pd.Series(clusters).value_counts(sort=False)
+    parts = [clusters[a:b] for a, b in zip(first, last, strict=True)]
+    return pd.Series(np.concatenate(parts)).value_counts(sort=False)
+
+
+def _report_gaps(recorded: np.ndarray, bin_width: float, unrecorded: str, report: Report) -> None:
+    """Report the time between the parts of a recording that is cut into windows, or refuse it."""
+    gaps = recorded[1:, 0] - recorded[:-1, 1]
+    if unrecorded == "refuse" and len(gaps):
+        raise InvalidInputError(
+            f"recording has {len(gaps)} gaps, the first from {recorded[0, 1]:g} to {recorded[1, 0]:g} s; "
+            "expected none with unrecorded='refuse'. Leave it out to have windows between gaps, or set "
+            "'mark' to have windows across them."
+        )
+    whole = recorded[-1, 1] - recorded[0, 0]
+    n_bins, n_gap = (round(float(t) / float(bin_width)) for t in (whole, gaps.sum()))
+    if unrecorded == "mark":
+        report.noted("bins", "in time that was not recorded, marked", n_gap)
+    else:
+        report.dropped("bins", "in time that was not recorded", n_gap, n_bins - n_gap)
+
+
 def _refuse_step(step: Any) -> None:
     if step is not None:
         raise InvalidInputError(
@@ -235,6 +272,8 @@ def _read_events(events: Any) -> np.ndarray:
         )
     try:
         events = times_of(events).astype(float)
+    except InvalidInputError:
+        raise
     except (TypeError, ValueError):
         events = np.zeros((0, 0))
     if events.ndim != 1 or not len(events):
@@ -263,9 +302,9 @@ def _read_recording(recording: Any, support: Any, times: np.ndarray) -> np.ndarr
         np.searchsorted(times, recorded[:, 1], "right"),
     )
     share = (last - first).sum() / len(times)
-    if share < 0.5:
+    if share < LEAST_SHARE:
         raise InvalidInputError(
-            f"{name} covers {recorded[0, 0]:g} to {recorded[-1, 1]:g} s, in which {100 * share:.0f} % of "
+            f"{name} covers {recorded[0, 0]:g} to {recorded[-1, 1]:g} s, in which {100 * share:.2g} % of "
             f"the spikes lie; these cover {times[0]:g} to {times[-1]:g} s. Expected seconds of the same "
             "clock."
         )
@@ -287,77 +326,3 @@ def _choose_trials(
         refuse_unrecorded(rules, events, edges, recorded)
     rows = pd.DataFrame({"trial": np.arange(len(events))})
     return filter_trials(rows, rules, report)["trial"].to_numpy()
-
-
-def _neurons_table(
-    found: pd.Series, regions: Any, neurons: pd.DataFrame | None, seconds: float
-) -> pd.DataFrame:
-    """Give a row a cluster, in order, with its rate and region; clusters without spikes too."""
-    if neurons is None:
-        table = pd.DataFrame(index=found.index)
-    elif not isinstance(neurons, pd.DataFrame) or neurons.index.has_duplicates:
-        raise InvalidInputError(
-            "neurons is no DataFrame with a row for each cluster; expected one, indexed by "
-            "cluster. Use neurons.set_index(...) with the column of clusters."
-        )
-    else:
-        regions = _by_row(regions, neurons.index)
-        table = neurons.sort_index()
-        if not table.index.isin(found.index).any():
-            raise InvalidInputError(
-                f"no cluster of the spikes ({_some(found.index)}) is in the index of neurons "
-                f"({_some(table.index)}). Use neurons.set_index(...) with the column of clusters."
-            )
-    table["firing_rate"] = found.reindex(table.index, fill_value=0) / max(seconds, 1e-12)
-    if regions is not None:
-        # One entry for each cluster that spiked, though `neurons` has not all of them.
-        regions = regions if len(table) == len(found) else _by_row(regions, found.index)
-        table["region"] = _regions_of(table.index, regions, int(found.sum()))
-    return table
-
-
-def _by_row(regions: Any, clusters: pd.Index) -> Any:
-    """Give each of `clusters` its region of an array that is as long, whatever their order."""
-    if regions is None or isinstance(regions, (Mapping, pd.Series)):
-        return regions
-    names = _names(regions)
-    if names.shape != (len(clusters),):
-        return regions
-    return dict(zip(clusters, names, strict=True))
-
-
-def _names(regions: Any) -> np.ndarray:
-    """Give an array of regions; a cell of MATLAB is an array of arrays of one text each."""
-    names = plain(np.asarray(regions, dtype=object))
-    cells = [plain(name) if isinstance(name, np.ndarray) else name for name in names.ravel()]
-    if any(isinstance(name, np.ndarray) for name in cells):
-        cells = [name.item() if getattr(name, "size", 0) == 1 else name for name in cells]
-        names = np.array([*cells, None], dtype=object)[:-1].reshape(names.shape)
-    return names
-
-
-def _regions_of(ids: pd.Index, regions: Any, n_spikes: int) -> np.ndarray:
-    if isinstance(regions, (Mapping, pd.Series)):
-        lacking = [i for i in ids if i not in regions]
-        if lacking:
-            raise InvalidInputError(
-                f"regions has no entry for {len(lacking)} of {len(ids)} clusters: "
-                f"{_some(lacking)}. Give theirs, or leave the clusters out of neurons."
-            )
-        return np.array([regions[i] for i in ids], dtype=object)
-    names = _names(regions)
-    if names.ndim == 1 and len(names) == len(ids):
-        return names
-    numbered = ids.dtype.kind in "iu" and ids.min() >= 0 and ids.max() < names.size
-    numbered &= names.size != n_spikes  # a region a spike, which regions by number would misread
-    if names.ndim == 1 and numbered:
-        return names[ids]
-    raise InvalidInputError(
-        f"regions has shape {names.shape} for {len(ids)} clusters ({_some(ids)}); expected one "
-        "for each, or a mapping from cluster to region."
-    )
-
-
-def _some(ids: Any) -> str:
-    shown = [str(i) for i in list(ids)[:5]]
-    return ", ".join(shown) + (", ..." if len(ids) > 5 else "")

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..errors import InvalidInputError
+
 __all__ = ["known_of", "plain", "time_support", "times_of", "values_of"]
 
 
@@ -47,6 +49,10 @@ def times_of(x: Any) -> np.ndarray:
     if hasattr(x, "rescale"):  # neo and quantities
         return plain(np.asarray(x.rescale("s").magnitude))
     times = plain(x)
+    if times.dtype.kind == "M":
+        raise InvalidInputError(
+            "times are dates; expected seconds. Subtract the date at which the recording began."
+        )
     return times / np.timedelta64(1, "s") if times.dtype.kind == "m" else times
 
 

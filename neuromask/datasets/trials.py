@@ -164,6 +164,8 @@ def read_ends(ends: Any, n_trials: int) -> np.ndarray | None:
         return None
     try:
         values = times_of(ends).astype(float)
+    except InvalidInputError:
+        raise
     except (TypeError, ValueError):
         values = np.zeros(0)
     if values.shape != (n_trials,):

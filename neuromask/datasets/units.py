@@ -21,7 +21,13 @@ IDS = ("id", "cluster")
 
 
 def choose_units(
-    table: pd.DataFrame, quality: Any, include: Any, exclude: Any, report: Report
+    table: pd.DataFrame,
+    quality: Any,
+    include: Any,
+    exclude: Any,
+    report: Report,
+    *,
+    ids: str | None = "id",
 ) -> pd.DataFrame:
     """Choose units by their ids and by what their columns hold.
 
@@ -36,6 +42,8 @@ def choose_units(
         Units that are kept, and units that are left out.
     report : Report
         Gets a row a rule that drops any.
+    ids : str or None, default="id"
+        Column that `include` and `exclude` name units by, where it is there; None for the index.
 
     Raises
     ------
@@ -49,12 +57,12 @@ def choose_units(
     [11]
     """
     n_all = len(table)
-    ids = table["id"] if "id" in table else pd.Series(table.index, table.index)
+    names = table[ids] if ids in table else pd.Series(table.index, table.index)
     for name, chosen in (("include", include), ("exclude", exclude)):
         if chosen is not None:
-            keep = _listed(name, chosen, ids) == (name == "include")
+            keep = _listed(name, chosen, names) == (name == "include")
             reason = "not in include" if name == "include" else "in exclude"
-            table, ids = _kept(table, keep, reason, report), ids[keep]
+            table, names = _kept(table, keep, reason, report), names[keep]
     for name, wanted in _rules(quality).items():
         values, known = _column(table, name)
         if values is None:
@@ -106,6 +114,13 @@ def _rules(quality: Any) -> Mapping[str, Any]:
 def _listed(name: str, chosen: Any, ids: pd.Series) -> pd.Series:
     if isinstance(chosen, str) or not isinstance(chosen, Collection):
         raise InvalidInputError(f"{name}={chosen!r}; expected a list of ids of units.")
+    if len(chosen) and all(isinstance(unit, (bool, np.bool_)) for unit in chosen):
+        if len(chosen) != len(ids):
+            raise InvalidInputError(
+                f"{name} is a mask of {len(chosen)} units, of which there are {len(ids)}; expected one "
+                "entry for each in order, or a list of ids."
+            )
+        return pd.Series(list(chosen), ids.index)
     unknown = [unit for unit in chosen if unit not in set(ids)]
     if unknown:
         raise InvalidInputError(
@@ -125,6 +140,8 @@ def _column(table: pd.DataFrame, name: str) -> tuple[pd.Series | None, list[str]
 
 def _passing(name: str, wanted: Any, values: pd.Series) -> tuple[pd.Series, str]:
     """Give which units pass a rule, and why the others are dropped."""
+    if isinstance(wanted, (bool, np.bool_)):
+        return values == wanted, f"{name} not {wanted}"
     is_number = isinstance(wanted, (int, float, np.number))
     bound = _BOUND.fullmatch(wanted) if isinstance(wanted, str) else None
     if (is_number or bound) and not pd.api.types.is_numeric_dtype(values):
@@ -136,6 +153,11 @@ def _passing(name: str, wanted: Any, values: pd.Series) -> tuple[pd.Series, str]
         return values >= wanted, f"{name} below {wanted:g}"
     if bound:
         return _COMPARE[bound[1]](values, float(bound[2])), f"{name} not {wanted.strip()}"
+    if isinstance(wanted, str) and pd.api.types.is_numeric_dtype(values):
+        raise InvalidInputError(
+            f"quality={{{name!r}: {wanted!r}}} is a text, but the column holds numbers; expected a least "
+            "value, a bound such as '< 0.5', or a list of the numbers allowed."
+        )
     allowed = [wanted] if isinstance(wanted, str) else wanted
     if isinstance(wanted, list | tuple) and wanted and all(map(_is_bound, wanted)):
         passed = [_passing(name, rule, values)[0] for rule in wanted]

@@ -1,0 +1,130 @@
+"""Tables beside spike times: whose row is which, what is chosen, and what was recorded."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import neuromask as nm
+from neuromask.errors import InvalidInputError
+
+from .test_spike_forms import CLUSTERS, EVENTS, TIMES, N, reported
+
+
+def session(**options):
+    return nm.from_spike_times(TIMES, CLUSTERS, options.pop("regions", None), EVENTS, **options)
+
+
+INFO = pd.DataFrame({"cluster_id": [5, 3, 0, 1, 2, 4], "depth": [50.0, 30, 0, 10, 20, 40]})
+INFO["region"] = [f"area{i}" for i in INFO["cluster_id"]]
+
+
+@pytest.mark.parametrize("name", ["cluster_id", "cluster", "unit_id", "id"])
+def test_a_table_that_only_counts_its_rows_is_read_by_its_column_of_clusters(name):
+    table = INFO.rename(columns={"cluster_id": name})
+    for given in (table, table.set_index(name)):
+        found = session(neurons=given)
+        assert found.neurons["cluster"].tolist() == list(range(N))
+        assert found.neurons["depth"].tolist() == [10.0 * i for i in range(N)]
+        assert found.regions.tolist() == [f"area{i}" for i in range(N)]
+    regions = table["region"].to_numpy()
+    found = session(neurons=table.drop(columns="region"), regions=regions)
+    assert found.regions.tolist() == [f"area{i}" for i in range(N)]
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (INFO[:0], "neurons has no row; expected one for each cluster to keep.*KSLabel"),
+        (INFO.set_index(["cluster_id", "depth"]), "neurons has an index of 2 levels"),
+        (
+            pd.concat([INFO, INFO], ignore_index=True),
+            "names clusters twice in its column 'cluster_id'",
+        ),
+    ],
+)
+def test_a_table_that_names_no_cluster_a_row_is_refused(table, message):
+    with pytest.raises(InvalidInputError, match=message):
+        session(neurons=table)
+
+
+def test_columns_of_the_user_are_kept_under_another_name():
+    table = INFO.set_index("cluster_id").assign(firing_rate=99.0)
+    trials = {"event_time": np.arange(len(EVENTS)), "start": 1}
+    found = session(neurons=table, trials=pd.DataFrame(trials))
+    assert (found.neurons["file_firing_rate"] == 99).all()
+    assert (found.neurons["firing_rate"] < 20).all()
+    assert found.trials["file_event_time"].tolist() == list(range(len(EVENTS)))
+    assert (found.trials["start"] == 1).all()
+    np.testing.assert_array_equal(found.trials["event_time"], EVENTS)
+
+
+def test_rates_are_of_spikes_in_the_recorded_time():
+    found = nm.from_spike_times(TIMES, CLUSTERS, None, EVENTS[:10], recording=(0, 50))
+    expected = [((TIMES <= 50) & (i == CLUSTERS)).sum() / 50 for i in range(N)]
+    np.testing.assert_allclose(found.neurons["firing_rate"], expected)
+
+
+def test_a_small_part_of_a_recording_may_be_all_that_is_wanted():
+    sleep = [(20.0, 24.0), (60.0, 66.0)]
+    found = nm.from_spike_times(TIMES, CLUSTERS, None, window=1.0, recording=sleep)
+    assert len(found) == 10
+    with pytest.raises(InvalidInputError, match="in which 0 % of the spikes lie"):
+        nm.from_spike_times(TIMES, CLUSTERS, None, window=1.0, recording=(900, 950))
+
+
+def test_gaps_between_windows_are_reported_marked_or_refused():
+    options = {"window": 1.0, "recording": [(0.0, 80.0), (120.0, 200.0)]}
+    found = nm.from_spike_times(TIMES, CLUSTERS, None, **options)
+    assert reported(found, "bins")["in time that was not recorded"] == (2000, 8000)
+    marked = nm.from_spike_times(TIMES, CLUSTERS, None, unrecorded="mark", **options)
+    assert reported(marked, "bins")["in time that was not recorded, marked"] == (0, 2000)
+    with pytest.raises(InvalidInputError, match="recording has 1 gaps, the first from 80 to 120 s"):
+        nm.from_spike_times(TIMES, CLUSTERS, None, unrecorded="refuse", **options)
+
+
+def test_clusters_are_chosen_by_masks_and_by_their_names():
+    mask = np.arange(N) > 3
+    assert session(include=mask).neurons["cluster"].tolist() == [4, 5]
+    assert session(exclude=mask.tolist()).neurons["cluster"].tolist() == [0, 1, 2, 3]
+    with pytest.raises(
+        InvalidInputError, match="include is a mask of 2 units, of which there are 6"
+    ):
+        session(include=[True, False])
+    table = INFO.set_index("cluster_id").assign(id=[0, 1, 2, 3, 4, 5])
+    assert session(neurons=table, include=[5]).neurons["cluster"].tolist() == [5]
+
+
+def test_truth_values_and_numbers_of_quality_mean_what_they_say():
+    table = INFO.set_index("cluster_id").assign(bad=[True, False] * 3, snr=np.arange(6.0))
+    good = table.index[~table["bad"]].sort_values().tolist()
+    assert session(neurons=table, quality={"bad": False}).neurons["cluster"].tolist() == good
+    with pytest.raises(InvalidInputError, match="'1'} is a text, but the column holds numbers"):
+        session(neurons=table, quality={"snr": "1"})
+
+
+@pytest.mark.parametrize(
+    "recording",
+    [
+        pd.DataFrame(
+            {
+                "start": pd.to_timedelta([0, 120], unit="s"),
+                "end": pd.to_timedelta([80, 200], unit="s"),
+            }
+        ),
+        (np.array([0.0, 120.0]), np.array([80.0, 200.0])),
+        [(0, 80), (120, 200)],
+    ],
+)
+def test_every_form_of_a_recording_with_a_gap_is_read_alike(recording):
+    found = session(recording=recording, unrecorded="drop")
+    touch = (EVENTS + 1.5 > 80) & (EVENTS - 0.5 < 120)
+    np.testing.assert_array_equal(found.trials["event_time"], EVENTS[~touch])
+
+
+def test_time_differences_are_seconds_and_dates_are_refused():
+    ends = pd.to_timedelta(EVENTS + 0.5, unit="s")
+    np.testing.assert_array_equal(session(ends=ends).observed, session(ends=EVENTS + 0.5).observed)
+    with pytest.raises(InvalidInputError, match="times are dates; expected seconds. Subtract"):
+        nm.from_spike_times(TIMES, CLUSTERS, None, pd.to_datetime(EVENTS, unit="s"))
+    with pytest.raises(InvalidInputError, match="recording reaches to infinity"):
+        session(recording=(0, np.inf))
