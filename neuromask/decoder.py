@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.metrics import accuracy_score
 from sklearn.utils import ClassifierTags, RegressorTags
 from sklearn.utils.metaestimators import available_if
@@ -25,6 +25,7 @@ from .decoding.baselines import DECODING_TASKS, decoding_baselines
 from .decoding.features import block_sizes, read_features
 from .decoding.finetuning import DECODER_STAGES, finetune_readout, split_for_finetuning
 from .decoding.interpretation import region_importance, scores_over_time
+from .decoding.overlap import blocks_of_overlapping, warn_of_shared_bins
 from .decoding.pretrained import (
     check_scheme,
     fitted_schemes,
@@ -36,7 +37,14 @@ from .decoding.pretrained import (
     scheme_names,
 )
 from .decoding.readout import Readout, fit_readout, make_folds, read_scheme
-from .decoding.scores import compare_decoders, pooled_r2, summarise_decoders, warn_of_losses
+from .decoding.scores import (
+    compare_decoders,
+    cut_trials,
+    pooled_r2,
+    summarise_decoders,
+    warn_of_failed_folds,
+    warn_of_losses,
+)
 from .decoding.targets import (
     Classes,
     Signals,
@@ -234,7 +242,8 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
             Classes of any type, or numbers.
         groups : array-like, (trials,), optional
             Trials of one group, such as a block of the task, are never parted where trials are left
-            out to make a choice. Without them trials are left out as runs of consecutive ones.
+            out to make a choice. Without them trials are left out as runs of consecutive ones, or,
+            where windows overlap that :func:`neuromask.cut_windows` made, as blocks of these.
 
         Returns
         -------
@@ -251,7 +260,10 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
         """
         given, recording, target = self._read(X, y)
         check_scheme(given, self.scheme)
-        groups = None if groups is None else read_groups(groups, n_trials=len(recording))
+        if groups is None:
+            groups = blocks_of_overlapping(X, fewest=2 if self.finetune == "head" else 3)
+        else:
+            groups = read_groups(groups, n_trials=len(recording))
         if (there := recording.trials_with_data()) is not None:
             recording, target = recording.with_data(), target.take(there)
             groups = None if groups is None else groups[there]
@@ -433,6 +445,8 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
             n_jobs=n_jobs,
         )
         table = summarise_decoders(folds)
+        if scoring is None and not is_classifier(self):
+            warn_of_failed_folds(folds)
         table.attrs["folds"] = folds.to_dict("records")
         warn_of_losses(table)
         return table
@@ -525,6 +539,8 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
         trials = rebinned(X, given.rebin) if isinstance(X, Session) else np.asarray(X)
         truth = values_where_observed(trials, y)
         bins = np.arange(0, recording.counts.shape[1], step)
+        is_classes = isinstance(target, Classes)
+        warn_of_shared_bins(X, cut_trials(cv, truth, groups, is_classes=is_classes))
 
         def decode_bins(training: np.ndarray, test: np.ndarray) -> np.ndarray:
             fitted = clone(self)
@@ -539,7 +555,7 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
             bins,
             cv=cv,
             groups=groups,
-            is_classes=isinstance(target, Classes),
+            is_classes=is_classes,
             per_bin=target.per_bin,
             there=trials_with_data(trials),
         )

@@ -16,6 +16,7 @@ from .._checks import as_array, check_choice, check_fraction
 from .._splits import Folds
 from .._tables import need_columns
 from ..errors import InvalidInputError, public, warn
+from .overlap import warn_of_shared_bins
 from .targets import read_groups, trials_with_data, values_where_observed
 
 __all__ = [
@@ -24,8 +25,13 @@ __all__ = [
     "pooled_r2",
     "read_scoring",
     "summarise_decoders",
+    "warn_of_failed_folds",
     "warn_of_losses",
 ]
+
+
+# A mean has an R² of about 0 on other trials; so far below it a fold has gone wrong.
+FAR_BELOW = -0.5
 
 
 @public
@@ -142,6 +148,7 @@ def compare_decoders(
         raise InvalidInputError(f"X is a {type(X).__name__}; expected (trials, time, neurons).")
     y = values_where_observed(X, y)
     splits = cut_trials(cv, y, groups, is_classes=is_classes, there=trials_with_data(X))
+    warn_of_shared_bins(X, splits)
     scoring = read_scoring(scoring, is_classes=is_classes)
     first, rows = next(iter(models)), []
     for name, model in models.items():
@@ -223,6 +230,18 @@ def warn_of_losses(table: pd.DataFrame) -> None:
     if len(better):
         shown = ", ".join(f"{r.model} by {-r.difference:.3f}" for r in better.itertuples())
         warn(f"baselines do better than {table['model'].iloc[0]} on the same folds: {shown}.")
+
+
+def warn_of_failed_folds(folds: pd.DataFrame) -> None:
+    """Warn where the first model is far below the mean in some fold, whatever its average says."""
+    own = folds[folds["model"] == folds["model"].iloc[0]]
+    failed = own[own["score"] < FAR_BELOW]
+    if len(failed):
+        shown = ", ".join(f"{r.score:.2f} in fold {r.fold}" for r in failed.itertuples())
+        warn(
+            f"{own['model'].iloc[0]} has an R² of {shown}, far below the mean's 0. Test and training trials "
+            "are unlike, or trials that share spikes were parted in the fit; average scores say little then."
+        )
 
 
 def cut_trials(

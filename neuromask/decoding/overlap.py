@@ -1,0 +1,52 @@
+"""Windows of a recording that share bins, which must not be parted where some are left out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .._splits import Folds
+from ..errors import warn
+
+__all__ = ["blocks_of_overlapping", "warn_of_shared_bins"]
+
+
+def _starts(X: Any) -> tuple[np.ndarray, float] | None:
+    """Return when windows start, and within how many seconds two share a bin, if some of X do."""
+    width, trials = getattr(X, "bin_width", None), getattr(X, "trials", None)
+    if width is None or trials is None or "start" not in trials:
+        return None
+    starts = np.asarray(trials["start"])
+    if starts.dtype.kind not in "iuf":
+        return None
+    within = (X.shape[1] - 0.5) * width
+    return (starts, within) if (np.diff(np.sort(starts)) < within).any() else None
+
+
+def blocks_of_overlapping(X: Any, *, fewest: int) -> np.ndarray | None:
+    """Return the block of each window, where windows overlap and there are so many blocks."""
+    if _starts(X) is None or "block" not in X.trials:
+        return None
+    blocks = np.unique(X.trials["block"].to_numpy(), return_inverse=True)[1]
+    return blocks if blocks.max(initial=-1) + 1 >= fewest else None
+
+
+def warn_of_shared_bins(X: Any, folds: Folds) -> None:
+    """Warn where windows that are left out share bins with windows that train."""
+    found = _starts(X)
+    if found is None:
+        return
+    starts, within = found
+    n_shared = n_test = 0
+    for training, test in folds:
+        known = np.sort(starts[training])
+        after = np.searchsorted(known, starts[test]).clip(1, len(known) - 1)
+        nearest = np.minimum(abs(known[after] - starts[test]), abs(known[after - 1] - starts[test]))
+        n_shared += int((nearest < within).sum())
+        n_test += len(test)
+    if n_shared:
+        warn(
+            f"{n_shared} of {n_test} test windows share bins with training windows, so that scores are too "
+            "high. Keep blocks together: cv=GroupKFold(5), groups=session.trials['block']."
+        )

@@ -1,0 +1,82 @@
+"""Windows that share bins are not parted where a decoder makes its choices, or is judged."""
+
+import warnings
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter1d
+from sklearn.model_selection import GroupKFold, KFold
+
+import neuromask as nm
+from neuromask.decoding.overlap import blocks_of_overlapping, warn_of_shared_bins
+from neuromask.errors import NeuromaskWarning
+
+from .conftest import TINY
+
+
+@pytest.fixture(scope="module")
+def windows():
+    chance = np.random.default_rng(0)
+    latent = gaussian_filter1d(chance.normal(size=1600), 8.0)
+    latent /= latent.std()
+    counts = chance.poisson(0.4 * np.exp(0.6 * latent[:, None] * chance.normal(size=10)))
+
+    def make(step):
+        return nm.cut_windows(
+            counts,
+            ["CA1", "VISp"] * 5,
+            bin_width=0.05,
+            window=1.0,
+            step=step,
+            signals={"wheel": latent},
+            n_blocks=5,
+        )
+
+    return make
+
+
+def test_blocks_are_taken_where_windows_overlap_and_nowhere_else(windows):
+    assert blocks_of_overlapping(windows(None), fewest=2) is None
+    overlapping = windows(0.5)
+    np.testing.assert_array_equal(
+        blocks_of_overlapping(overlapping, fewest=2), overlapping.trials["block"]
+    )
+    assert blocks_of_overlapping(overlapping, fewest=9) is None
+    assert blocks_of_overlapping(overlapping.counts, fewest=2) is None
+
+
+def test_a_decoder_keeps_the_blocks_of_overlapping_windows_together(windows):
+    session = windows(0.5)
+    pre = nm.MtMPretrainer(**TINY).fit(session)
+    options = {"task": "regression", "random_state": 0}
+    wheel, block = session.signals["wheel"], session.trials["block"]
+    own = nm.MtMDecoder(pre, **options).fit(session, wheel)
+    told = nm.MtMDecoder(pre, **options).fit(session, wheel, groups=block)
+    np.testing.assert_array_equal(own.predict(session), told.predict(session))
+
+
+def test_test_windows_that_share_bins_with_training_windows_are_told(windows):
+    session = windows(0.5)
+    pre = nm.MtMPretrainer(**TINY).fit(session)
+    decoder = nm.MtMDecoder(pre, task="regression", random_state=0)
+    wheel, block = session.signals["wheel"], session.trials["block"]
+    shuffled = KFold(3, shuffle=True, random_state=0)
+    with pytest.warns(NeuromaskWarning, match="test windows share bins with training windows"):
+        decoder.evaluate(session, wheel, cv=shuffled, baselines=False)
+    with pytest.warns(NeuromaskWarning, match="share bins"):
+        decoder.time_resolved(session, wheel, cv=shuffled, step=10)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warn_of_shared_bins(session, list(GroupKFold(3).split(wheel, groups=block)))
+        warn_of_shared_bins(windows(None), list(shuffled.split(np.empty(80))))
+
+
+def test_a_fold_far_below_the_mean_is_told():
+    chance = np.random.default_rng(0)
+    session = nm.Session(chance.poisson(1.0, (40, 6, 4)), ["a", "a", "b", "b"])
+    pre = nm.MtMPretrainer(**TINY).fit(session)
+    y = chance.normal(size=(40, 6)) * 0.1
+    y[30:] += 100.0
+    decoder = nm.MtMDecoder(pre, task="regression", random_state=0)
+    with pytest.warns(NeuromaskWarning, match="MtM has an R² of -.* in fold 3, far below the mean"):
+        decoder.evaluate(session, y, cv=KFold(4), baselines=False)
