@@ -12,6 +12,7 @@ from uuid import UUID
 import numpy as np
 
 from ._axes import axis_of_length
+from ._cells import without_cells
 from .errors import InvalidInputError, run_by_a_person, suggest, warn
 
 __all__ = [
@@ -58,7 +59,7 @@ def check_regions(regions: Any, n_neurons: int, shape: Sequence[int] | None = No
     """
     try:
         # As objects, for numpy would turn ["CA1", nan] into text, and the gap into a region "nan".
-        given = np.asarray(regions, dtype=object)
+        given = without_cells(np.asarray(regions, dtype=object))
     except ValueError as error:
         raise InvalidInputError(_uneven(n_neurons)) from error
     labels = given[0] if given.ndim == 2 and len(given) == 1 else given

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ._cells import without_cells
 from .errors import InvalidInputError
 
 __all__ = ["NAME_COLUMNS", "need_columns", "plain_column", "read_indices", "read_table"]
@@ -50,6 +51,8 @@ def read_table(
     """Copy a table with a fresh index, checking its length; `advice` ends the error of another one."""
     if given is None or (isinstance(given, Mapping) and not given):
         return pd.DataFrame(index=pd.RangeIndex(length))
+    if isinstance(given, Mapping):
+        given = {column: without_cells(values) for column, values in given.items()}
     try:
         table = pd.DataFrame(given).reset_index(drop=True).copy()
     except (ValueError, TypeError) as error:

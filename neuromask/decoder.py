@@ -56,7 +56,7 @@ from .decoding.targets import (
     values_where_observed,
 )
 from .errors import InvalidInputError, public
-from .pretrainer import MtMPretrainer, fitted_network
+from .pretrainer import MtMPretrainer, fitted_network, whole_recording
 from .session import Session
 from .training.loop import TrainingConfig
 from .training.progress import fit_progress
@@ -330,18 +330,22 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
 
         Parameters
         ----------
-        X : Session or array-like, (trials, time, neurons)
+        X : Session or array-like, (trials, time, neurons) or (time, neurons)
             Trials of the fitted session. They may be shorter than the fitted ones, the rest then
-            counts as not observed; where a signal is decoded they may be longer, and are decoded in
-            windows that overlap by half.
+            counts as not observed; where a signal is decoded they may be longer, or a whole recording,
+            and are decoded in windows that overlap by half.
 
         Returns
         -------
         ndarray, (trials,), (trials, time) or (trials, time, variables)
-            Labels of the likeliest classes, or numbers in the shape of the fitted y.
+            Labels of the likeliest classes, or numbers in the shape of the fitted y; (time,) or (time,
+            variables) of a whole recording.
         """
+        check_is_fitted(self)
+        X, is_whole = whole_recording(X) if self._per_bin else (X, False)
         recording = self._known(X)
-        return self._decode(recording, self._hidden, self.scheme_)
+        answers = self._decode(recording, self._hidden, self.scheme_)
+        return answers[0] if is_whole else answers
 
     @available_if(_decodes_classes)
     @public

@@ -540,7 +540,7 @@ class MtMPretrainer(
             If several trials are longer than the fitted ones, or lie at another time.
         """
         check_is_fitted(self)
-        X, is_whole = _whole_recording(X)
+        X, is_whole = whole_recording(X)
         recording = read_known(X, self.sessions_, rebin=self.rebin, longer=True)
         index = 0 if scheme is None else scheme_index(self.schemes_, scheme)
         mask = _broadcast(hidden, recording.counts.shape)
@@ -657,7 +657,7 @@ class MtMPretrainer(
         """
         check_is_fitted(self)
         check_choice("pooling", self.pooling, POOLINGS)
-        X, is_whole = _whole_recording(X)
+        X, is_whole = whole_recording(X)
         recording = read_known(X, self.sessions_, rebin=self.rebin, longer=True)
         if not is_whole and self.pooling == "none" and self._gives_tables():
             raise InvalidInputError(
@@ -1190,7 +1190,7 @@ def _forward_bins(asked: int | None, recording: Recording) -> int | None:
     return max(1, round(0.1 * longest)) if asked is None else asked
 
 
-def _whole_recording(X: Any) -> tuple[Any, bool]:
+def whole_recording(X: Any) -> tuple[Any, bool]:
     """Take counts (time, neurons) for one long trial, and say whether that is what they are."""
     if isinstance(X, Session) or np.ndim(X) != 2:
         return X, False

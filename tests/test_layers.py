@@ -8,7 +8,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "neuromask"
 # From the ground up: a file or folder of the top imports from those below it alone.
 LAYERS = [
-    {"errors", "_axes"},
+    {"errors", "_axes", "_cells"},
     {
         "_random",
         "_checks",

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.io import loadmat, savemat
 
 import neuromask as nm
 from neuromask.errors import InvalidInputError
@@ -128,3 +129,24 @@ def test_time_differences_are_seconds_and_dates_are_refused():
         nm.from_spike_times(TIMES, CLUSTERS, None, pd.to_datetime(EVENTS, unit="s"))
     with pytest.raises(InvalidInputError, match="recording reaches to infinity"):
         session(recording=(0, np.inf))
+
+
+def test_columns_and_cells_of_matlab_are_read_in_tables_and_regions(tmp_path):
+    regions, choice = [f"area{i % 2}" for i in range(N)], np.arange(len(EVENTS)) % 2
+    file = {
+        "regions": np.array(regions, dtype=object)[:, None],
+        "choice": choice[:, None],
+        "side": np.array(["left", "right"] * (len(EVENTS) // 2), dtype=object)[:, None],
+        "stop": EVENTS[:, None] + 1,
+    }
+    savemat(tmp_path / "a.mat", file)
+    m = loadmat(tmp_path / "a.mat")
+    trials = {"choice": m["choice"], "side": m["side"]}
+    found = session(regions=m["regions"], trials=trials, ends=m["stop"])
+    assert found.regions.tolist() == regions
+    assert found.trials["choice"].tolist() == choice.tolist()
+    assert found.trials["side"].tolist()[:2] == ["left", "right"]
+    assert found.observed is not None
+    again = nm.Session(found.counts, m["regions"], trials=trials)
+    assert again.regions.tolist() == regions
+    assert nm.load_npz(again.save(tmp_path / "b")).trials["side"][0] == "left"

@@ -163,6 +163,7 @@ def test_signals_are_decoded_of_shorter_and_longer_trials(session, pre):
         warnings.simplefilter("error")  # one long trial is a recording, and meant so
         whole = decoder.predict(recording)
     assert whole.shape == (1, 600)
+    np.testing.assert_array_equal(decoder.predict(recording[0]), whole[0])
     assert decoder.score(recording, y.reshape(1, 600)) > 0
 
 
