@@ -82,25 +82,23 @@ class Recording:
         observed = None if self.observed is None else self.observed[trials]
         return replace(self, counts=self.counts[trials], observed=observed)
 
-    def trials_with_data(self) -> np.ndarray | None:
-        """Return the trials in which anything was observed, by index; None where that is all of them."""
-        there = np.arange(len(self))
-        if self.observed is not None:
-            there = np.flatnonzero(self.observed.any((1, 2)))
-        return None if len(there) == len(self) else there
+    def observed_trials(self) -> np.ndarray | None:
+        """Say in which trials anything was observed (trials,); None where that is so in all."""
+        there = None if self.observed is None else np.asarray(self.observed.any((1, 2)))
+        return None if there is None or there.all() else there
 
     def with_data(self) -> Recording:
         """Return the trials in which something was observed; the others teach nothing, and are warned of."""
-        there = self.trials_with_data()
+        there = self.observed_trials()
         if there is None:
             return self
-        if not len(there):
+        if not there.any():
             raise InvalidInputError(
                 f"nothing was observed in any trial of session {self.info.session_id!r}; expected counts "
                 "somewhere. Check observed, or the NaN or masked entries of X."
             )
         warn(
-            f"nothing was observed in {len(self) - len(there)} of {len(self)} trials of session "
+            f"nothing was observed in {int((~there).sum())} of {len(self)} trials of session "
             f"{self.info.session_id!r}; they are left out of the fit."
         )
         return self.take(there)

@@ -49,10 +49,10 @@ from .decoding.targets import (
     Classes,
     Signals,
     check_class_weight,
+    observed_trials,
     read_groups,
     read_labels,
     read_target,
-    trials_with_data,
     values_where_observed,
 )
 from .errors import InvalidInputError, public
@@ -264,7 +264,7 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
             groups = blocks_of_overlapping(X, fewest=2 if self.finetune == "head" else 3)
         else:
             groups = read_groups(groups, n_trials=len(recording))
-        if (there := recording.trials_with_data()) is not None:
+        if (there := recording.observed_trials()) is not None:
             recording, target = recording.with_data(), target.take(there)
             groups = None if groups is None else groups[there]
         hidden = hidden_neurons(recording, self.regions)
@@ -385,7 +385,7 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
         recording = self._known(X)
         metric = accuracy_score if _decodes_classes(self) else pooled_r2
         truth, answer = self._truth(recording, y), self.predict(recording)
-        if (there := recording.trials_with_data()) is not None:
+        if (there := recording.observed_trials()) is not None:
             truth, answer = truth[there], answer[there]
         return float(metric(truth, answer))
 
@@ -480,7 +480,7 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
         """
         recording = self._known(X)
         truth = self._truth(recording, y)
-        if (there := recording.trials_with_data()) is not None:
+        if (there := recording.observed_trials()) is not None:
             recording, truth = recording.take(there), truth[there]
         check_positive_int("n_bootstrap", n_bootstrap)
         if recording.info.regions is None:
@@ -561,7 +561,7 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
             groups=groups,
             is_classes=is_classes,
             per_bin=target.per_bin,
-            there=trials_with_data(trials),
+            there=observed_trials(trials),
         )
         width, start = recording.info.bin_width, getattr(X, "t_start", None) or 0.0
         table.insert(2, "time", start + (table["bin"] + 1) * (np.nan if width is None else width))

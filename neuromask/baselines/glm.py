@@ -15,7 +15,7 @@ from .._splits import every_tenth
 from ..errors import InvalidInputError, public
 from ..evaluation import REGION_TASKS, TASKS
 from ..session import as_session
-from .rates import check_alike, trials_with_data
+from .rates import check_alike, read_with_data
 
 __all__ = ["PoissonGLM"]
 
@@ -98,7 +98,7 @@ class PoissonGLM:
         """
         tasks = self._check_parameters()
         X = as_session(X)
-        counts, observed = trials_with_data(X, min_trials=2)
+        counts, observed = read_with_data(X, min_trials=2)
         regions = getattr(X, "regions", None) if regions is None else regions
         n_neurons = counts.shape[2]
         labels = None if regions is None else check_regions(regions, n_neurons, counts.shape)
@@ -107,7 +107,7 @@ class PoissonGLM:
             counts, validation = (counts[r] for r in rows)
             observed, seen = (None if observed is None else observed[r] for r in rows)
         else:
-            validation, seen = trials_with_data(X_val)
+            validation, seen = read_with_data(X_val)
             if validation.shape[1:] != counts.shape[1:]:
                 raise InvalidInputError(
                     f"X_val has shape {validation.shape}; expected trials of "

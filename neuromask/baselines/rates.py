@@ -12,7 +12,7 @@ from .._observed import LEAST_MEAN_RATE, average_where_unknown, observed_mean, s
 from ..errors import InvalidInputError, public
 from ..session import as_session
 
-__all__ = ["PSTH", "MeanRate", "check_alike", "trials_with_data"]
+__all__ = ["PSTH", "MeanRate", "check_alike", "read_with_data"]
 
 
 class MeanRate:
@@ -28,7 +28,7 @@ class MeanRate:
     @public
     def fit(self, X: Any, regions: Any = None, X_val: Any = None) -> MeanRate:
         """Measure the mean count per bin of trials (trials, time, neurons)."""
-        counts, observed = trials_with_data(X)
+        counts, observed = read_with_data(X)
         rates = average_where_unknown(observed_mean(counts, observed, (0, 1)), observed)
         self.rates_ = rates.clip(LEAST_MEAN_RATE)
         return self
@@ -56,7 +56,7 @@ class PSTH:
     def fit(self, X: Any, regions: Any = None, X_val: Any = None) -> PSTH:
         """Measure the smoothed mean response (time, neurons)."""
         check_fraction("smoothing", self.smoothing, low=1e-3, high=1e6)
-        self.rates_ = smoothed_psth(*trials_with_data(X), self.smoothing)
+        self.rates_ = smoothed_psth(*read_with_data(X), self.smoothing)
         return self
 
     @public
@@ -83,7 +83,7 @@ def check_alike(
         )
 
 
-def trials_with_data(X: Any, **options: Any) -> tuple[np.ndarray, np.ndarray | None]:
+def read_with_data(X: Any, **options: Any) -> tuple[np.ndarray, np.ndarray | None]:
     """Read trials, and leave out those in which nothing was observed; `options` are of `read_spikes`."""
     counts, observed = read_spikes(as_session(X), **options)
     if observed is None:

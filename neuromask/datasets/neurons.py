@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .._cells import without_cells
 from ..errors import InvalidInputError
 from .times import plain
 
@@ -98,13 +99,8 @@ def _by_row(regions: Any, clusters: pd.Index) -> Any:
 
 
 def _names(regions: Any) -> np.ndarray:
-    """Give an array of regions; a cell of MATLAB is an array of arrays of one text each."""
-    names = plain(np.asarray(regions, dtype=object))
-    cells = [plain(name) if isinstance(name, np.ndarray) else name for name in names.ravel()]
-    if any(isinstance(name, np.ndarray) for name in cells):
-        cells = [name.item() if getattr(name, "size", 0) == 1 else name for name in cells]
-        names = np.array([*cells, None], dtype=object)[:-1].reshape(names.shape)
-    return names
+    """Give an array of regions, also where it is a cell array of MATLAB."""
+    return plain(without_cells(np.asarray(regions, dtype=object)))
 
 
 def _regions_of(ids: pd.Index, regions: Any, n_spikes: int) -> np.ndarray:

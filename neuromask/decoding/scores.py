@@ -17,7 +17,7 @@ from .._splits import Folds
 from .._tables import need_columns
 from ..errors import InvalidInputError, public, warn
 from .overlap import warn_of_shared_bins
-from .targets import read_groups, trials_with_data, values_where_observed
+from .targets import observed_trials, read_groups, values_where_observed
 
 __all__ = [
     "compare_decoders",
@@ -147,7 +147,7 @@ def compare_decoders(
     if not hasattr(X, "__len__"):
         raise InvalidInputError(f"X is a {type(X).__name__}; expected (trials, time, neurons).")
     y = values_where_observed(X, y)
-    splits = cut_trials(cv, y, groups, is_classes=is_classes, there=trials_with_data(X))
+    splits = cut_trials(cv, y, groups, is_classes=is_classes, there=observed_trials(X))
     warn_of_shared_bins(X, splits)
     scoring = read_scoring(scoring, is_classes=is_classes)
     first, rows = next(iter(models)), []

@@ -23,11 +23,11 @@ __all__ = [
     "Units",
     "check_class_weight",
     "observed_bins",
+    "observed_trials",
     "read_groups",
     "read_labels",
     "read_target",
     "read_values",
-    "trials_with_data",
     "values_where_observed",
 ]
 
@@ -285,7 +285,7 @@ def read_values(y: Any, *, n_trials: int, known: np.ndarray | None = None) -> np
     return values
 
 
-def trials_with_data(X: Any) -> np.ndarray | None:
+def observed_trials(X: Any) -> np.ndarray | None:
     """Say in which trials anything was observed (trials,); None where that is so in all."""
     observed = values_observed(X)[1] if np.ndim(X) == 3 else None
     if observed is None:
