@@ -11,7 +11,7 @@ import pandas as pd
 from ._tables import NAME_COLUMNS
 from .errors import InvalidInputError, warn
 
-__all__ = ["is_labelled", "read_labelled"]
+__all__ = ["is_labelled", "neuron_columns", "read_labelled", "seconds_of_unit"]
 
 ORDER = ("trials", "time", "neurons")
 # Words in names of dimensions, in the singular.
@@ -115,6 +115,24 @@ def _roles(dims: tuple[Any, ...]) -> dict[str, Any]:
             "data.rename({...: 'trial', ...: 'time', ...: 'neuron'})."
         )
     return roles
+
+
+def neuron_columns(data: Any, dim: Any) -> dict[str, np.ndarray]:
+    """Return what coordinates say of the neurons along a dimension, as columns of a table."""
+    return _named(_columns(data, dim), str(dim))
+
+
+def seconds_of_unit(coordinate: Any) -> float:
+    """Return how many seconds the unit of a time coordinate is, one where it says none."""
+    unit = coordinate.attrs.get("units")
+    if unit is None:
+        return 1.0
+    if str(unit).strip().lower() not in UNITS:
+        raise InvalidInputError(
+            f"coordinate {coordinate.name!r} is in {unit!r}; expected a unit such as 's' or 'ms'. Convert "
+            "it to seconds."
+        )
+    return UNITS[str(unit).strip().lower()]
 
 
 def _role(dim: str) -> str | None:

@@ -260,6 +260,6 @@ def _check(
         if not np.isfinite(values).all() or (values < 0).any():
             raise InvalidInputError(
                 f"{name} must be finite and not negative; pass spike counts and expected "
-                "counts per bin, not log-rates."
+                "counts per bin, not log-rates. Say by observed= where nothing was recorded."
             )
     return counts, rates, where

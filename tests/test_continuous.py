@@ -247,7 +247,7 @@ def test_arrays_of_other_packages_tell_their_bins_and_neurons():
         },
     )
     frame = pd.DataFrame(COUNTS, index=np.arange(400) * 0.05, columns=list("abcdef"))
-    for recording, name, names in ((array, "unit", range(40, 46)), (frame, "id", "abcdef")):
+    for recording, name, names in ((array, "id", range(40, 46)), (frame, "id", "abcdef")):
         session = nm.cut_windows(recording)
         assert session.bin_width == pytest.approx(0.05)
         assert session.neurons[name].tolist() == list(names)
@@ -351,3 +351,30 @@ def test_windows_of_spike_times_are_joined_too():
     there = whole.observed[0, :, 0]
     assert there.sum() > 490
     np.testing.assert_array_equal(whole.counts[0][there], expected[there])
+
+
+def test_a_labelled_array_says_its_regions_names_and_unit_of_time():
+    counts = np.random.default_rng(0).poisson(0.5, (200, 3))
+    array = xarray.DataArray(
+        counts,
+        dims=("time", "unit"),
+        coords={
+            "time": ("time", np.arange(200) * 20.0, {"units": "ms"}),
+            "unit": [7, 5, 9],
+            "brain_area": ("unit", ["CA1", "CA1", "VISp"]),
+        },
+    )
+    session = nm.cut_windows(array, window=1.0)
+    assert session.bin_width == pytest.approx(0.02)
+    assert session.regions.tolist() == ["CA1", "CA1", "VISp"]
+    assert session.identity["id"] == ("7", "5", "9")
+    array["time"].attrs["units"] = "fortnights"
+    with pytest.raises(InvalidInputError, match="'time' is in 'fortnights'; expected a unit"):
+        nm.cut_windows(array, window=1.0)
+
+
+def test_windows_that_start_far_beyond_one_another_are_refused():
+    session = nm.cut_windows(np.ones((200, 300), int), bin_width=0.02, window=1.0)
+    session.trials.loc[3, "start"] = 1e10
+    with pytest.raises(InvalidInputError, match="so that they fill 200 of .* bins"):
+        nm.join_windows(session)

@@ -6,7 +6,7 @@ import pytest
 from scipy.io import loadmat, savemat
 
 import neuromask as nm
-from neuromask.errors import InvalidInputError
+from neuromask.errors import InvalidInputError, NeuromaskWarning
 
 from .test_spike_forms import CLUSTERS, EVENTS, TIMES, N, reported
 
@@ -150,3 +150,17 @@ def test_columns_and_cells_of_matlab_are_read_in_tables_and_regions(tmp_path):
     again = nm.Session(found.counts, m["regions"], trials=trials)
     assert again.regions.tolist() == regions
     assert nm.load_npz(again.save(tmp_path / "b")).trials["side"][0] == "left"
+
+
+def test_regions_by_number_that_may_count_from_1_are_told():
+    clusters = CLUSTERS + 1
+    with pytest.warns(
+        NeuromaskWarning, match="first entry is of no cluster. If clusters count from 1"
+    ):
+        nm.from_spike_times(TIMES, clusters, [f"area{i}" for i in range(N + 1)], EVENTS)
+
+
+def test_a_bound_that_is_no_number_is_refused():
+    table = INFO.set_index("cluster_id").assign(snr=np.arange(6.0))
+    with pytest.raises(InvalidInputError, match="'>...'} is a text, but the column holds numbers"):
+        session(neurons=table, quality={"snr": ">..."})

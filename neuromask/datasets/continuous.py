@@ -21,6 +21,11 @@ from .windows import N_BLOCKS, check_window, place_windows
 __all__ = ["cut_windows", "join_windows"]
 
 
+# Windows that fill a smaller share of their recording than one in so many, in more bytes than these, have
+# wrong starts.
+SPARSE, MANY_BYTES = 1000, 2**28
+
+
 @public
 def cut_windows(
     counts: Any,
@@ -274,6 +279,12 @@ def _read_starts(session: Any) -> tuple[np.ndarray, np.ndarray]:
             f"{len(off)} windows start between the bins of {session.bin_width:g} s of the earliest, "
             f"the first is window {off[0]}, at {start[off[0]]:g} s; expected starts that are whole bins "
             "apart."
+        )
+    n_bins, n_given = int(first.max()) + session.n_time, len(session) * session.n_time
+    if n_bins > SPARSE * n_given and n_bins * session.n_neurons > MANY_BYTES:
+        raise InvalidInputError(
+            f"windows start up to {start.max():g} s, so that they fill {n_given} of {n_bins} bins; expected "
+            "windows of one recording. Check the column 'start'."
         )
     return start, first
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .._xarray import neuron_columns, seconds_of_unit
 from ..errors import InvalidInputError, warn
 
 __all__ = ["UNEVEN", "Course", "read_course"]
@@ -116,11 +117,12 @@ def _values(counts: Any, n_labels: int | None) -> np.ndarray:
 
 def _times(counts: Any) -> np.ndarray | None:
     """Give the time of each row in seconds from the first, where the object knows it."""
-    times = getattr(counts, "t", None)  # pynapple
+    times, factor = getattr(counts, "t", None), 1.0  # pynapple
     if isinstance(counts, pd.DataFrame):
         times = counts.index
     elif hasattr(counts, "dims") and hasattr(counts, "coords"):
         times = counts.coords.get(counts.dims[0])
+        factor = 1.0 if times is None else seconds_of_unit(times)
     if times is None or callable(times):
         return None
     times = np.asarray(times)
@@ -128,7 +130,7 @@ def _times(counts: Any) -> np.ndarray | None:
         return None
     if times.dtype.kind in "mM":
         return (times - times[0]) / np.timedelta64(1, "s")
-    return times.astype(float) - float(times[0])
+    return (times.astype(float) - float(times[0])) * factor
 
 
 def _places(times: np.ndarray, width: float) -> np.ndarray:
@@ -164,14 +166,7 @@ def _places(times: np.ndarray, width: float) -> np.ndarray:
 def _neurons(counts: Any, n_neurons: int) -> pd.DataFrame | None:
     """Give what the object knows of its neurons."""
     if hasattr(counts, "dims") and hasattr(counts, "coords"):
-        last = counts.dims[1]
-        found = {
-            str(name): np.asarray(c.values)
-            for name, c in counts.coords.items()
-            if tuple(c.dims) == (last,)
-        }
-        if "regions" in found and "region" not in found:
-            found["region"] = found.pop("regions")
+        found = neuron_columns(counts, counts.dims[1])
         return pd.DataFrame(found) if found else None
     columns = getattr(counts, "columns", None)
     if columns is None or len(columns) != n_neurons:

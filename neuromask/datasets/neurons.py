@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from .._cells import without_cells
-from ..errors import InvalidInputError
+from ..errors import InvalidInputError, warn
 from .times import plain
 
 __all__ = ["neurons_table", "renamed"]
@@ -118,6 +118,12 @@ def _regions_of(ids: pd.Index, regions: Any, n_spikes: int) -> np.ndarray:
     numbered = ids.dtype.kind in "iu" and ids.min() >= 0 and ids.max() < names.size
     numbered &= names.size != n_spikes  # a region a spike, which regions by number would misread
     if names.ndim == 1 and numbered:
+        if ids.min() >= 1 and ids.max() == names.size - 1:
+            warn(
+                f"regions has {names.size} entries for clusters {_some(ids)}, and is read by their numbers from "
+                "0 on, so that the first entry is of no cluster. If clusters count from 1, give a mapping from "
+                "cluster to region."
+            )
         return names[ids]
     raise InvalidInputError(
         f"regions has shape {names.shape} for {len(ids)} clusters ({_some(ids)}); expected one "

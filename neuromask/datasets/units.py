@@ -143,7 +143,7 @@ def _passing(name: str, wanted: Any, values: pd.Series) -> tuple[pd.Series, str]
     if isinstance(wanted, (bool, np.bool_)):
         return values == wanted, f"{name} not {wanted}"
     is_number = isinstance(wanted, (int, float, np.number))
-    bound = _BOUND.fullmatch(wanted) if isinstance(wanted, str) else None
+    bound = _bound(wanted)
     if (is_number or bound) and not pd.api.types.is_numeric_dtype(values):
         raise InvalidInputError(
             f"quality={{{name!r}: {wanted!r}}} is a least value or a bound, but the column holds "
@@ -152,14 +152,14 @@ def _passing(name: str, wanted: Any, values: pd.Series) -> tuple[pd.Series, str]
     if is_number:
         return values >= wanted, f"{name} below {wanted:g}"
     if bound:
-        return _COMPARE[bound[1]](values, float(bound[2])), f"{name} not {wanted.strip()}"
+        return _COMPARE[bound[0]](values, bound[1]), f"{name} not {wanted.strip()}"
     if isinstance(wanted, str) and pd.api.types.is_numeric_dtype(values):
         raise InvalidInputError(
             f"quality={{{name!r}: {wanted!r}}} is a text, but the column holds numbers; expected a least "
             "value, a bound such as '< 0.5', or a list of the numbers allowed."
         )
     allowed = [wanted] if isinstance(wanted, str) else wanted
-    if isinstance(wanted, list | tuple) and wanted and all(map(_is_bound, wanted)):
+    if isinstance(wanted, list | tuple) and wanted and all(map(_bound, wanted)):
         passed = [_passing(name, rule, values)[0] for rule in wanted]
         return pd.concat(passed, axis=1).all(axis=1), f"{name} not {' and '.join(wanted)}"
     if not isinstance(allowed, Collection) or isinstance(allowed, Mapping):
@@ -170,5 +170,10 @@ def _passing(name: str, wanted: Any, values: pd.Series) -> tuple[pd.Series, str]
     return values.isin(list(allowed)), f"{name} not {wanted!r}"
 
 
-def _is_bound(rule: Any) -> bool:
-    return isinstance(rule, str) and _BOUND.fullmatch(rule) is not None
+def _bound(rule: Any) -> tuple[str, float] | None:
+    """Read a bound such as "< 0.5"; None where it is none."""
+    found = _BOUND.fullmatch(rule) if isinstance(rule, str) else None
+    try:
+        return None if found is None else (found[1], float(found[2]))
+    except ValueError:
+        return None
