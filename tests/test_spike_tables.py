@@ -164,3 +164,8 @@ def test_a_bound_that_is_no_number_is_refused():
     table = INFO.set_index("cluster_id").assign(snr=np.arange(6.0))
     with pytest.raises(InvalidInputError, match="'>...'} is a text, but the column holds numbers"):
         session(neurons=table, quality={"snr": ">..."})
+
+
+def test_ends_that_change_nothing_are_told():
+    with pytest.warns(NeuromaskWarning, match="every trial ends after its window"):
+        session(ends=(EVENTS + 1) * 1000)

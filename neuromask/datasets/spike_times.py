@@ -10,7 +10,7 @@ import pandas as pd
 
 from .._checks import check_fraction
 from .._tables import read_table
-from ..errors import InvalidInputError, public
+from ..errors import InvalidInputError, public, warn
 from ..session import Session
 from .binning import bin_edges, bin_spikes
 from .clock import refuse_late_events, warn_of_recording, warn_of_units
@@ -181,6 +181,11 @@ def from_spike_times(
         events = _read_events(events)
         refuse_late_events(events, recorded)
     ends = read_ends(ends, len(events))
+    if ends is not None and (ends > events + edges[-1]).all():
+        warn(
+            "every trial ends after its window, so that `ends` changes nothing. Check that ends are seconds on "
+            "the clock of the events, and that the window is long enough."
+        )
     found = pd.Series(clusters).value_counts(sort=False).sort_index()
     warn_of_units(times, len(found), events, edges)
     if len(ids):
