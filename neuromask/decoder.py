@@ -544,7 +544,9 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
         truth = values_where_observed(trials, y)
         bins = np.arange(0, recording.counts.shape[1], step)
         is_classes = isinstance(target, Classes)
-        warn_of_shared_bins(X, cut_trials(cv, truth, groups, is_classes=is_classes))
+        there = observed_trials(trials)
+        folds = cut_trials(cv, truth, groups, is_classes=is_classes, there=there)
+        warn_of_shared_bins(X, folds)
 
         def decode_bins(training: np.ndarray, test: np.ndarray) -> np.ndarray:
             fitted = clone(self)
@@ -557,11 +559,9 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
             decode_bins,
             truth,
             bins,
-            cv=cv,
-            groups=groups,
+            folds,
             is_classes=is_classes,
             per_bin=target.per_bin,
-            there=observed_trials(trials),
         )
         width, start = recording.info.bin_width, getattr(X, "t_start", None) or 0.0
         table.insert(2, "time", start + (table["bin"] + 1) * (np.nan if width is None else width))

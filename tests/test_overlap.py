@@ -80,3 +80,13 @@ def test_a_fold_far_below_the_mean_is_told():
     decoder = nm.MtMDecoder(pre, task="regression", random_state=0)
     with pytest.warns(NeuromaskWarning, match="MtM has an R² of -.* in fold 3, far below the mean"):
         decoder.evaluate(session, y, cv=KFold(4), baselines=False)
+
+
+def test_folds_that_are_given_once_are_used_for_the_warning_and_the_scores(windows):
+    session = windows(0.5)
+    pre = nm.MtMPretrainer(**TINY).fit(session)
+    decoder = nm.MtMDecoder(pre, task="regression", random_state=0)
+    wheel, block = session.signals["wheel"], session.trials["block"]
+    folds = GroupKFold(3).split(wheel, groups=block)  # a generator
+    table = decoder.time_resolved(session, wheel, cv=folds, step=10)
+    assert set(table["fold"]) == {0, 1, 2}

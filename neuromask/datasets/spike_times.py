@@ -197,7 +197,7 @@ def from_spike_times(
     if not is_cut:
         warn_of_overlap(events, edges, ends)
     seconds = float(np.diff(recorded, axis=1).sum())
-    rates = _spikes_within(recorded, times, clusters) / max(seconds, 1e-12)
+    rates = _spikes_within(recorded, times, clusters, found) / max(seconds, 1e-12)
     table = neurons_table(found, regions, neurons, rates)
     n_known = int(found.index.isin(table.index).sum())
     report.dropped("neurons", NOT_LISTED, len(found) - n_known, n_known)
@@ -234,12 +234,14 @@ def from_spike_times(
     )
 
 
-def _spikes_within(recorded: np.ndarray, times: np.ndarray, clusters: np.ndarray) -> pd.Series:
-    """Count each cluster's spikes in the time that was recorded."""
+def _spikes_within(
+    recorded: np.ndarray, times: np.ndarray, clusters: np.ndarray, found: pd.Series
+) -> pd.Series:
+    """Count each cluster's spikes in the time that was recorded; `found` are those of all time."""
     first = np.searchsorted(times, recorded[:, 0])
     last = np.searchsorted(times, recorded[:, 1], "right")
     if (first[0], last[-1]) == (0, len(times)) and len(recorded) == 1:
-        return pd.Series(clusters).value_counts(sort=False)
+        return found
     parts = [clusters[a:b] for a, b in zip(first, last, strict=True)]
     return pd.Series(np.concatenate(parts)).value_counts(sort=False)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.metrics import balanced_accuracy_score
 
-from .scores import cut_trials, pooled_r2
+from .._splits import Folds
+from .scores import pooled_r2
 
 __all__ = ["region_importance", "scores_over_time"]
 
@@ -69,12 +69,10 @@ def scores_over_time(
     decode_bins: Callable[[np.ndarray, np.ndarray], np.ndarray],
     y: np.ndarray,
     bins: np.ndarray,
+    folds: Folds,
     *,
-    cv: Any,
-    groups: Any,
     is_classes: bool,
     per_bin: bool,
-    there: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """Table the cross-validated score of each bin.
 
@@ -87,17 +85,12 @@ def scores_over_time(
         What to decode.
     bins : ndarray of int, (bins,)
         Bins to score.
-    cv : int, splitter or iterable
-        As in scikit-learn.
-    groups : array-like, (trials,), optional
-        Group of each trial, for splitters that keep groups together.
+    folds : sequence of (ndarray of int, ndarray of int)
+        Training and test trials.
     is_classes, per_bin : bool
         Whether these are classes, and whether there is a value in every bin, or one a trial.
-    there : ndarray of bool, (trials,), optional
-        Trials in which anything was observed; all by default.
     """
     score, rows = _metric(is_classes), []
-    folds = cut_trials(cv, y, groups, is_classes=is_classes, there=there)
     for fold, (training, test) in enumerate(folds):
         answers = decode_bins(training, test)
         for i, column in enumerate(bins):
