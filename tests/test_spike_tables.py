@@ -169,3 +169,17 @@ def test_a_bound_that_is_no_number_is_refused():
 def test_ends_that_change_nothing_are_told():
     with pytest.warns(NeuromaskWarning, match="every trial ends after its window"):
         session(ends=(EVENTS + 1) * 1000)
+
+
+def test_clusters_that_are_numbers_in_text_need_a_mapping_of_regions():
+    names = (CLUSTERS + 7).astype(str)  # "10", "11", "12", "7", "8", "9"
+    with pytest.raises(InvalidInputError, match="clusters are numbers written as text"):
+        nm.from_spike_times(TIMES, names, [f"area{i}" for i in range(N)], EVENTS)
+    mapping = {str(i + 7): f"area{i}" for i in range(N)}
+    found = nm.from_spike_times(TIMES, names, mapping, EVENTS)
+    assert found.regions.tolist() == [mapping[name] for name in found.neurons["cluster"]]
+
+
+def test_a_signal_without_a_variable_is_refused():
+    with pytest.raises(InvalidInputError, match="signal 'x' has times of shape .* expected"):
+        session(signals={"x": (TIMES, np.zeros((len(TIMES), 0)))})

@@ -70,7 +70,12 @@ def _read_signal(
         raise InvalidInputError(
             f"signal {name!r} is no pair of times and values; expected two arrays of numbers."
         ) from None
-    if times.ndim != 1 or values.ndim not in (1, 2) or len(times) != len(values):
+    if (
+        times.ndim != 1
+        or values.ndim not in (1, 2)
+        or 0 in values.shape[1:]
+        or len(times) != len(values)
+    ):
         raise InvalidInputError(
             f"signal {name!r} has times of shape {times.shape} and values of shape "
             f"{values.shape}; expected (samples,) and (samples,) or (samples, variables)."
