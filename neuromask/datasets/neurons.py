@@ -115,13 +115,13 @@ def _regions_of(ids: pd.Index, regions: Any, n_spikes: int) -> np.ndarray:
     names = _names(regions)
     if names.ndim == 1 and len(names) == len(ids):
         numbers = [str(i) for i in ids]
-        if ids.dtype.kind not in "iu" and all(n.isdigit() for n in numbers):
-            if sorted(numbers, key=int) != numbers:
-                raise InvalidInputError(
-                    f"clusters are numbers written as text, whose order, {_some(ids)}, is not that of the "
-                    "numbers; an array of regions could be of either. Give a mapping from cluster to region, "
-                    "or clusters.astype(int)."
-                )
+        is_text = ids.dtype.kind not in "iu" and all(number.isdigit() for number in numbers)
+        if is_text and sorted(numbers, key=int) != numbers:
+            raise InvalidInputError(
+                f"clusters are numbers written as text, whose order, {_some(ids)}, is not that of the "
+                "numbers; an array of regions could be of either. Give a mapping from cluster to region, "
+                "or clusters.astype(int)."
+            )
         return names
     numbered = ids.dtype.kind in "iu" and ids.min() >= 0 and ids.max() < names.size
     numbered &= names.size != n_spikes  # a region a spike, which regions by number would misread
