@@ -34,6 +34,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     **{f"{name} only": {"schemes": (name,)} for name in MTM_SCHEMES},
 }
 # Columns of scores that a file must give back as whole numbers.
+# Numbers are read as they were written: the only way of pandas 3, a choice before.
+EXACT = {} if int(pd.__version__.split(".")[0]) > 2 else {"float_precision": "round_trip"}
 WHOLE_NUMBERS = ("seed", "n_neurons", "n_few", "n_silent")
 
 
@@ -215,7 +217,7 @@ class _Kept:
             return
         text = dict.fromkeys(("session", "model", "task", "key"), str)  # also where it is "01"
         try:
-            table = pd.read_csv(self.path, converters=text)
+            table = pd.read_csv(self.path, converters=text, **EXACT)
         except (OSError, ValueError) as error:
             raise InvalidInputError(
                 f"path={str(path)!r} cannot be read as a table ({_reason(error)}); expected a file "

@@ -5,7 +5,14 @@ from __future__ import annotations
 import h5py
 import numpy as np
 import pandas as pd
-from temporaldata import ArrayDict, Data, Interval, IrregularTimeSeries, RegularTimeSeries
+import pytest
+
+temporaldata = pytest.importorskip("temporaldata", reason="temporaldata is not installed")
+ArrayDict, Data, Interval = temporaldata.ArrayDict, temporaldata.Data, temporaldata.Interval
+IrregularTimeSeries, RegularTimeSeries = (
+    temporaldata.IrregularTimeSeries,
+    temporaldata.RegularTimeSeries,
+)
 
 
 def save(data, path):

@@ -133,7 +133,7 @@ def test_columns_of_every_encoding_are_read(tmp_path):
     units(
         file, depth=[1.0, np.nan, 3.0, 4.0, 5.0, 6.0], sure=[True, False] * 3, label=list("abcdef")
     )
-    codes = {"data": [0, 1, 0, 1, 0, 0], "enum": ["good", "mua"]}
+    codes = {"data": np.array([0, 1, 0, 1, 0, 0], np.uint8), "enum": ["good", "mua"]}
     file.units.add_column("group", "a code for each label", **codes)
     path = written(file, tmp_path / "columns.nwb")
     with h5py.File(path, "r+") as opened:

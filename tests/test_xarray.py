@@ -117,9 +117,12 @@ def with_unit(values, unit):
         (with_unit([-20, 0, 20, 40], "ms"), 0.02, -0.02),
         (with_unit([0.0, 2, 4, 6], "s"), 2.0, 0.0),
         (with_unit([0, 500, 1000, 1500], "us"), 0.0005, 0.0),
-        (array(time=np.arange(4) * np.timedelta64(20, "ms")), 0.02, 0.0),
+        (array(time=np.arange(4) * np.timedelta64(20_000_000, "ns")), 0.02, 0.0),
         (
-            array(time=np.datetime64("2026-01-01") + np.arange(4) * np.timedelta64(20, "ms")),
+            array(
+                time=np.datetime64("2026-01-01", "ns")
+                + np.arange(4) * np.timedelta64(20_000_000, "ns")
+            ),
             0.02,
             None,
         ),
