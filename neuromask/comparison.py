@@ -33,9 +33,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "temporal": {"schemes": ("temporal",)},
     **{f"{name} only": {"schemes": (name,)} for name in MTM_SCHEMES},
 }
-# Columns of scores that a file must give back as whole numbers.
 # Numbers are read as they were written: the only way of pandas 3, a choice before.
 EXACT = {} if int(pd.__version__.split(".")[0]) > 2 else {"float_precision": "round_trip"}
+# Columns of scores that a file must give back as whole numbers.
 WHOLE_NUMBERS = ("seed", "n_neurons", "n_few", "n_silent")
 
 
