@@ -13,11 +13,14 @@ single-spike resolution. NeurIPS.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from ._mask_rules import MaskTable, Ratio, Rule
 from .errors import InvalidInputError
 
 __all__ = [
@@ -29,11 +32,11 @@ __all__ = [
     "intra_region_mask",
     "neuron_mask",
     "random_mask",
+    "rules_of",
     "temporal_mask",
 ]
 
 Shape = tuple[int, int, int]
-Ratio = float | tuple[float, float]
 
 
 class Mask(NamedTuple):
@@ -102,9 +105,7 @@ def neuron_mask(
     >>> mask.hidden.shape
     torch.Size([2, 5, 3])
     """
-    n_trials, _, n_neurons = shape
-    chosen = _bernoulli((n_trials, 1, n_neurons), ratio, regions, generator).expand(shape)
-    return Mask(chosen, chosen)
+    return _draw(_neuron_rules(ratio=ratio), shape, regions, generator)
 
 
 def temporal_mask(
@@ -115,9 +116,7 @@ def temporal_mask(
     Parameters and returns are those of :func:`neuron_mask`. This is the baseline that the
     multi-task schemes are compared with.
     """
-    n_trials, n_time, _ = shape
-    chosen = _bernoulli((n_trials, n_time, 1), ratio, regions, generator).expand(shape)
-    return Mask(chosen, chosen)
+    return _draw(_temporal_rules(ratio=ratio), shape, regions, generator)
 
 
 def causal_mask(
@@ -149,15 +148,8 @@ def causal_mask(
     -------
     Mask
     """
-    n_trials, n_time, _ = shape
-    device = regions.device
-    random_bins = _bernoulli((n_trials, n_time, 1), ratio, regions, generator)
-    longest = max(1, round(max_suffix * n_time))
-    length = torch.randint(1, longest + 1, (n_trials, 1, 1), generator=generator, device=device)
-    last_bins = torch.arange(n_time, device=device)[None, :, None] >= n_time - length
-    use_suffix = torch.rand((n_trials, 1, 1), generator=generator, device=device) < suffix
-    chosen = torch.where(use_suffix, last_bins, random_bins).expand(shape)
-    return Mask(chosen, chosen)
+    rules = _causal_rules(ratio=ratio, suffix=suffix, max_suffix=max_suffix)
+    return _draw(rules, shape, regions, generator)
 
 
 def intra_region_mask(
@@ -175,10 +167,7 @@ def intra_region_mask(
     InvalidInputError
         If no eligible region has two neurons.
     """
-    n_trials, _, n_neurons = shape
-    inside = _draw_region(n_trials, regions, generator, min_neurons=2)
-    chosen = inside & _bernoulli((n_trials, 1, n_neurons), ratio, regions, generator)
-    return Mask((~inside | chosen).expand(shape), chosen.expand(shape))
+    return _draw(_intra_region_rules(ratio=ratio), shape, regions, generator)
 
 
 def inter_region_mask(shape: Shape, regions: Tensor, generator: torch.Generator) -> Mask:
@@ -191,8 +180,7 @@ def inter_region_mask(shape: Shape, regions: Tensor, generator: torch.Generator)
     InvalidInputError
         If no region is eligible.
     """
-    inside = _draw_region(shape[0], regions, generator, min_neurons=1).expand(shape)
-    return Mask(inside, inside)
+    return _draw(_inter_region_rules(), shape, regions, generator)
 
 
 def random_mask(
@@ -202,31 +190,66 @@ def random_mask(
 
     Parameters and returns are those of :func:`neuron_mask`.
     """
-    chosen = _bernoulli(shape, ratio, regions, generator)
-    return Mask(chosen, chosen)
+    return _draw(_random_rules(ratio=ratio), shape, regions, generator)
 
 
-def _bernoulli(shape: Shape, ratio: Ratio, regions: Tensor, generator: torch.Generator) -> Tensor:
-    """Draw booleans of a shape; a pair of ratios draws the probability per trial."""
-    device = regions.device
-    low, high = ratio if isinstance(ratio, tuple) else (ratio, ratio)
-    probability: float | Tensor = low
-    if high > low:
-        probability = low + (high - low) * torch.rand(
-            (shape[0], 1, 1), generator=generator, device=device
-        )
-    return torch.rand(shape, generator=generator, device=device) < probability
+def rules_of(mask: Callable[..., Any]) -> tuple[Rule, ...] | None:
+    """Return the rules that a mask function of this module draws by; None for any other function."""
+    settings: dict[str, Any] = {}
+    while isinstance(mask, partial) and not mask.args:
+        settings = mask.keywords | settings
+        mask = mask.func
+    known = not isinstance(mask, partial) and mask in _RULES
+    return _RULES[mask](**settings) if known else None
 
 
-def _draw_region(
-    n_trials: int, regions: Tensor, generator: torch.Generator, *, min_neurons: int
-) -> Tensor:
-    """Draw one eligible region per trial, uniformly over labels; True inside, (trials, 1, N)."""
-    codes = eligible_regions(regions, min_neurons=min_neurons)
-    if len(codes) == 0:
+def _neuron_rules(*, ratio: Ratio = 0.3) -> tuple[Rule, ...]:
+    return (Rule(neurons=ratio),)
+
+
+def _temporal_rules(*, ratio: Ratio = 0.3) -> tuple[Rule, ...]:
+    return (Rule(bins=ratio),)
+
+
+def _causal_rules(
+    *, ratio: Ratio = 0.6, suffix: float = 0.5, max_suffix: float = 0.25
+) -> tuple[Rule, ...]:
+    # A rule's end is never of no share at all: one bin at least is hidden.
+    end = Rule(longest_end=max(max_suffix, 1e-9), share=suffix)
+    rules = (Rule(bins=ratio, share=1.0 - suffix), end)
+    return tuple(rule for rule in rules if rule.share > 0)
+
+
+def _intra_region_rules(*, ratio: Ratio = 0.3) -> tuple[Rule, ...]:
+    return (Rule(neurons=ratio, region_size=2, alone=True),)
+
+
+def _inter_region_rules() -> tuple[Rule, ...]:
+    return (Rule(region_size=1),)
+
+
+def _random_rules(*, ratio: Ratio = 0.3) -> tuple[Rule, ...]:
+    return (Rule(entries=ratio),)
+
+
+_RULES: dict[Callable[..., Any], Callable[..., tuple[Rule, ...]]] = {
+    neuron_mask: _neuron_rules,
+    temporal_mask: _temporal_rules,
+    causal_mask: _causal_rules,
+    intra_region_mask: _intra_region_rules,
+    inter_region_mask: _inter_region_rules,
+    random_mask: _random_rules,
+}
+
+
+def _draw(rules: Sequence[Rule], shape: Shape, regions: Tensor, generator: torch.Generator) -> Mask:
+    """Draw the mask of one scheme."""
+    smallest = max(rule.region_size for rule in rules)
+    if smallest and not len(eligible_regions(regions, min_neurons=smallest)):
         raise InvalidInputError(
-            f"no region with at least {min_neurons} neuron(s) can be a target; give regions with "
+            f"no region with at least {smallest} neuron(s) can be a target; give regions with "
             "more neurons, ignore fewer regions, or leave this scheme out."
         )
-    drawn = torch.randint(len(codes), (n_trials,), generator=generator, device=regions.device)
-    return (regions[None, :] == codes[drawn, None])[:, None, :]
+    table = MaskTable([rules], [False], [[0]], [regions], [shape[1]])
+    drawn = table.draw(0, shape[0], generator)
+    return Mask(drawn.visible == 0, drawn.target > 0)

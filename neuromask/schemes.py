@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from . import masks
+from ._mask_rules import Draw, MaskTable, Rule
 from .errors import InvalidInputError, public, suggest, warn
 
 __all__ = [
@@ -32,6 +33,8 @@ __all__ = [
 
 # Called as mask(shape, regions, generator), and with ratio= where the scheme takes one.
 MaskFunction = Callable[..., masks.Mask]
+# What stands in a table of rules for a scheme with a function of its own, which is asked instead.
+HIDES_NOTHING = (Rule(neurons=0.0),)
 
 
 @dataclass(frozen=True)
@@ -266,22 +269,99 @@ class SchemeSampler:
         """Return the indices of the schemes that a session with these regions can use."""
         return [i for i, s in enumerate(self.schemes) if s.reason_against(regions) is None]
 
+    def table(self, regions: Sequence[Tensor], n_time: Sequence[int]) -> MaskTable:
+        """Lay down what the schemes hide in some sessions, for `sample` to draw from.
+
+        Parameters
+        ----------
+        regions : sequence of Tensor of int, (neurons,)
+            Region codes of each session.
+        n_time : sequence of int
+            Bins of each session's trials.
+        """
+        return MaskTable(
+            [masks.rules_of(s.mask) or HIDES_NOTHING for s in self.schemes],
+            [s.attention == "causal" for s in self.schemes],
+            [self.usable(own) for own in regions],
+            regions,
+            n_time,
+        )
+
+    @cached_property
+    def functions(self) -> dict[int, MaskFunction]:
+        """Mask functions of the schemes that no rules describe, by the schemes' numbers."""
+        return {i: s.mask for i, s in enumerate(self.schemes) if masks.rules_of(s.mask) is None}
+
     def sample(
-        self, shape: tuple[int, int, int], regions: Tensor, generator: torch.Generator
-    ) -> tuple[Tensor, masks.Mask]:
-        """Draw scheme indices (trials,) and the mask (trials, time, neurons) of each trial."""
-        n_trials, n_time, n_neurons = shape
-        usable = torch.tensor(self.usable(regions), device=regions.device)
-        n_draws = 1 if self.per_batch else n_trials
-        draws = torch.randint(len(usable), (n_draws,), generator=generator, device=regions.device)
-        index = usable[draws]
-        hidden = torch.zeros(n_draws, n_time, n_neurons, dtype=torch.bool, device=regions.device)
-        target = torch.zeros_like(hidden)
-        for i in index.unique().tolist():
-            rows = (index == i).nonzero()[:, 0]
-            mask = self.schemes[i].mask((len(rows), n_time, n_neurons), regions, generator)
-            hidden[rows], target[rows] = mask.hidden, mask.target
-        return index.expand(n_trials), masks.Mask(hidden.expand(shape), target.expand(shape))
+        self,
+        table: MaskTable,
+        parts: Sequence[tuple[int, int]],
+        regions: Sequence[Tensor],
+        generator: torch.Generator,
+    ) -> Draw:
+        """Draw a scheme and a mask for each trial of a batch.
+
+        Parameters
+        ----------
+        table : MaskTable
+            A table of these schemes.
+        parts : sequence of (int, int)
+            Sessions in the batch, by their numbers in the table, and how many trials of each.
+        regions : sequence of Tensor of int, (neurons,)
+            Region codes of the sessions of the table.
+        generator : torch.Generator
+            Source of chance.
+
+        Returns
+        -------
+        Draw
+            As large as the largest of these sessions asks for.
+        """
+        shape = (max(table.n_time[i] for i, _ in parts), max(table.n_neurons[i] for i, _ in parts))
+        if self.per_batch and len(parts) > 1:  # published training knows batches of one session
+            drawn = [self._drawn(table, i, n, shape, generator) for i, n in parts]
+            draw = Draw(*(torch.cat(column) for column in zip(*drawn, strict=True)))
+        elif len(parts) == 1:
+            draw = self._drawn(table, *parts[0], shape, generator)
+        else:
+            session = table.sessions(parts)
+            draw = table.draw(session, len(session), generator, shape=shape)
+        return self._by_functions(draw, parts, regions, table, generator)
+
+    def _drawn(
+        self,
+        table: MaskTable,
+        session: int,
+        n_trials: int,
+        shape: tuple[int, int],
+        generator: torch.Generator,
+    ) -> Draw:
+        return table.draw(session, n_trials, generator, shape=shape, per_batch=self.per_batch)
+
+    def _by_functions(
+        self,
+        draw: Draw,
+        parts: Sequence[tuple[int, int]],
+        regions: Sequence[Tensor],
+        table: MaskTable,
+        generator: torch.Generator,
+    ) -> Draw:
+        """Put in the masks of schemes that no rules describe."""
+        if not self.functions:
+            return draw
+        visible, target = draw.visible.clone(), draw.target.clone()
+        start = 0
+        for i, n in parts:
+            rows, bins, neurons = slice(start, start + n), table.n_time[i], table.n_neurons[i]
+            for scheme in self.functions.keys() & self.usable(regions[i]):
+                n_drawn = 1 if self.per_batch else n
+                mask = self.functions[scheme]((n_drawn, bins, neurons), regions[i], generator)
+                chosen = (draw.scheme[rows] == scheme)[:, None, None]
+                for whole, part in ((visible, ~mask.hidden), (target, mask.target)):
+                    own = whole[rows, :bins, :neurons]
+                    own.copy_(torch.where(chosen, part.to(own.dtype), own))
+            start += n
+        return draw._replace(visible=visible, target=target)
 
 
 def check_mask(scheme: Scheme, shape: tuple[int, int, int], regions: Tensor) -> None:

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from neuromask.schemes import SchemeSampler, resolve_schemes
 from neuromask.training.batches import (
     SESSIONS_PER_BATCH,
+    Masker,
     SessionTensors,
-    mask_trials,
     mixed_batches,
 )
 
@@ -86,25 +86,29 @@ def session():
 def masked(**options):
     sampler = SchemeSampler(resolve_schemes(("neuron",), mask_ratio=0.3))
     generator = torch.Generator().manual_seed(0)
-    return mask_trials(session(), torch.arange(30), sampler, generator, **options)
+    return Masker([session()], sampler, **options)([(0, torch.arange(30))], generator)
+
+
+def hidden(masked):
+    return masked.batch.visible == 0
 
 
 def test_dropped_neurons_are_hidden_but_not_answered_for():
     plain, dropped = masked(), masked(neuron_dropout=0.5)
     assert torch.equal(plain.target, dropped.target)
-    extra = dropped.group.hidden & ~plain.group.hidden
+    extra = hidden(dropped) & ~hidden(plain)
     assert extra.any()
     assert (extra == extra[:, :1]).all()  # in all bins
-    assert not (extra & dropped.target).any()
-    assert (dropped.group.counts[dropped.group.hidden] == 0).all()
-    share = (dropped.group.hidden & ~plain.group.hidden).sum() / (~plain.group.hidden).sum()
+    assert not (extra & (dropped.target > 0)).any()
+    assert (dropped.batch.counts[hidden(dropped)] == 0).all()
+    share = extra.sum() / (~hidden(plain)).sum()
     assert 0.4 < share < 0.6
 
 
 def test_dropped_regions_are_hidden_whole():
     plain, dropped = masked(), masked(region_dropout=0.4)
-    visible = (~plain.group.hidden)[:, 0].view(30, 3, 3)
-    still = (~dropped.group.hidden)[:, 0].view(30, 3, 3)
+    visible = (~hidden(plain))[:, 0].view(30, 3, 3)
+    still = (~hidden(dropped))[:, 0].view(30, 3, 3)
     gone = (visible & ~still).any(2)
     assert gone.any()
     assert not (still & gone[:, :, None]).any()

@@ -35,7 +35,7 @@ def test_fit_evaluate_save_load_and_finetune(backbone, scheme, several, sessions
     table = pre.evaluate(given)
     assert set(table["task"]) == set(TASKS)
     assert np.isfinite(table.loc[table["n_spikes"] > 0, "bps"]).all()
-    tuned = pre.finetune(new, max_epochs=1)
+    tuned = pre.finetune(new, max_epochs=1, random_state=1)
     assert set(tuned.evaluate(new)["session"]) == {"animal-2"}
     for model, trials in ((pre, known[0]), (tuned, new), (tuned, known[0])):
         again = nm.load(model.save(tmp_path / f"{id(model)}-{trials.session_id}"))
@@ -63,7 +63,7 @@ def test_fit_evaluate_save_load_and_finetune(backbone, scheme, several, sessions
 def test_every_option_with_every_backbone(backbone, options, sessions, tmp_path):
     *known, new = sessions
     pre = nm.MtMPretrainer(backbone=backbone, **TINY, **options).fit(known)
-    tuned = pre.finetune(new, max_epochs=1)
+    tuned = pre.finetune(new, max_epochs=1, random_state=1)
     again = nm.load(tuned.save(tmp_path / "model"))
     np.testing.assert_array_equal(again.predict(new), tuned.predict(new))
     default = nm.MtMPretrainer(backbone=backbone, **TINY).fit(known)

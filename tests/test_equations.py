@@ -7,9 +7,11 @@ import pytest
 import torch
 
 import neuromask as nm
+from neuromask.nn.batch_reading import completed, standardised
 from neuromask.nn.neuron_encoder import NeuronEncoder
 from neuromask.nn.neuron_statistics import PopulationStatistics
 from neuromask.nn.session_weights import SessionStatistics, Stitch, TrialGroup
+from neuromask.nn.trial_batch import TrialBatch
 
 WIDTH = 3.0
 
@@ -98,14 +100,14 @@ def test_a_hidden_neuron_is_read_as_the_posterior_mean_says(counts, population):
     hidden = torch.zeros(3, 40, 30, dtype=torch.bool)
     hidden[:, :, 4:] = True
     group = TrialGroup("s", counts[:3].float(), hidden, torch.zeros(3).int(), torch.zeros(3).bool())
-    inputs = weights.standardise(group)
+    batch = TrialBatch.of([group])
+    inputs = standardised(batch, [weights])
     evidence = weights.evidence.double().numpy()
     visible, identity = evidence[:4], np.eye(12)
     correction = np.linalg.inv(identity + visible.T @ visible) @ (identity + evidence.T @ evidence)
     read = (inputs @ weights.linear_in.T).detach().double().numpy()
-    np.testing.assert_allclose(
-        weights.read_linear(inputs, group).detach(), read @ correction.T, atol=1e-4
-    )
+    found = completed(batch, [weights], inputs @ weights.linear_in.T).detach()
+    np.testing.assert_allclose(found, read @ correction.T, atol=1e-4)
 
 
 def test_log_rates_are_bounded_by_three_times_the_shrinkage():

@@ -22,7 +22,7 @@ from .conftest import TINY
 @pytest.fixture
 def interrupt(monkeypatch):
     """Let Ctrl-C be pressed in the step after so many; gives a list of the steps taken."""
-    real = loop._step
+    real = loop.FlatAdamW.step
 
     def after(n_steps):
         taken = []
@@ -33,7 +33,7 @@ def interrupt(monkeypatch):
             taken.append(1)
             return real(*args, **kwargs)
 
-        monkeypatch.setattr(loop, "_step", step)
+        monkeypatch.setattr(loop.FlatAdamW, "step", step)
         return taken
 
     return after

@@ -18,6 +18,7 @@ LAYERS = [
         "_estimator",
         "_observed",
         "_windows",
+        "_mask_rules",
     },
     {"_counts"},
     {"metrics", "masks", "_plausible", "_xarray"},

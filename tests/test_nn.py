@@ -6,8 +6,18 @@ from hypothesis import strategies as st
 
 from neuromask.errors import InvalidInputError
 from neuromask.nn import backbones as registry
+from neuromask.nn.batch_reading import completed
 from neuromask.nn.device import autocast
-from neuromask.nn.layers import PADDING, SPECIAL, attend, attention_mask, drop, rotate, rotation
+from neuromask.nn.layers import (
+    attend,
+    attention_mask,
+    attention_masks,
+    draw_keeps,
+    drop,
+    rotate,
+    rotation,
+    token_times,
+)
 from neuromask.nn.ndt1 import NDT1, NDT1Config
 from neuromask.nn.ndt2 import patch_neurons
 from neuromask.nn.session_weights import (
@@ -16,7 +26,8 @@ from neuromask.nn.session_weights import (
     TrialGroup,
     Weights,
 )
-from neuromask.nn.smoothing import KernelBank, smooth
+from neuromask.nn.smoothing import BLOCK, KernelBank, gaussian, smooth
+from neuromask.nn.trial_batch import TrialBatch
 
 N_TIME, SIZES = 10, {"a": 6, "b": 6, "c": 3}
 
@@ -82,10 +93,11 @@ def test_hidden_counts_never_reach_the_network(backbone):
         assert torch.equal(net([one])[0], net([other])[0])
 
 
+CPU = torch.device("cpu")
+
+
 def test_special_tokens_never_read_bins_under_causal_attention():
-    times = torch.tensor([[SPECIAL, SPECIAL, 0, 1, 2]] * 2)
-    mask = attention_mask(times, torch.tensor([True, False]))
-    causal, full = mask[:, 0]
+    full, causal = attention_masks(3, 1, 2, CPU) == 0
     assert causal.tolist() == [
         [True, True, False, False, False],
         [True, True, False, False, False],
@@ -94,20 +106,27 @@ def test_special_tokens_never_read_bins_under_causal_attention():
         [True, True, True, True, True],
     ]
     assert full.all()
-    assert attention_mask(times[:1], torch.tensor([False])) is None
 
 
 def test_tokens_of_a_bin_read_each_other_under_causal_attention():
     # Two patches a bin: the mask follows time, not the order of the tokens.
-    times = torch.tensor([[SPECIAL, 0, 0, 1, 1, PADDING]])
-    mask = attention_mask(times, torch.tensor([True]))[0, 0]
-    assert mask[:5].tolist() == [
-        [True, False, False, False, False, False],
-        [True, True, True, False, False, False],
-        [True, True, True, False, False, False],
-        [True, True, True, True, True, False],
-        [True, True, True, True, True, False],
+    causal = attention_masks(2, 2, 1, CPU)[1] == 0
+    assert causal.tolist() == [
+        [True, False, False, False, False],
+        [True, True, True, False, False],
+        [True, True, True, False, False],
+        [True, True, True, True, True],
+        [True, True, True, True, True],
     ]
+
+
+def test_each_trial_gets_the_mask_of_its_attention():
+    masks = attention_masks(2, 1, 1, CPU)
+    mixed = attention_mask(masks, torch.tensor([1, 0]))
+    assert torch.equal(mixed[0, 0], masks[1])
+    assert torch.equal(mixed[1, 0], masks[0])
+    assert attention_mask(masks, torch.tensor([0, 0]), "full") is None
+    assert torch.equal(attention_mask(masks, torch.tensor([1, 1]), "causal")[0, 0], masks[1])
 
 
 @given(
@@ -119,11 +138,29 @@ def test_block_causal_masks_show_all_of_the_past_and_nothing_of_the_future(
     n_time, n_patches, n_missing
 ):
     bins = torch.arange(n_time).repeat_interleave(n_patches)
-    times = torch.cat([torch.tensor([SPECIAL] * 2), bins, torch.full((n_missing,), PADDING)])
-    mask = attention_mask(times[None], torch.tensor([True]))[0, 0]
-    inside = mask[2 : 2 + len(bins), 2 : 2 + len(bins)]
-    assert torch.equal(inside, bins[None, :] <= bins[:, None])
-    assert not mask[:, 2 + len(bins) :].any()
+    assert torch.equal(token_times(n_time, n_patches, 2, CPU)[2:], bins)
+    masks = attention_masks(n_time, n_patches, 2, CPU)
+    absent = torch.arange(2 + len(bins))[None] >= 2 + len(bins) - min(n_missing, len(bins))
+    n_there = int((~absent).sum())
+    for attention in ("mixed", "causal"):
+        mask = attention_mask(masks, torch.tensor([1]), attention, absent)[0, 0] == 0
+        inside = mask[2:n_there, 2:n_there]
+        assert torch.equal(inside, bins[None, : n_there - 2] <= bins[: n_there - 2, None])
+        assert not mask[:, n_there:].any()
+    full = attention_mask(masks, torch.tensor([0]), "full", absent)[0, 0] == 0
+    assert full[:, :n_there].all()
+    assert not full[:, n_there:].any()
+
+
+def test_what_dropout_keeps_is_scaled_to_the_same_mean():
+    generator = torch.Generator().manual_seed(0)
+    half, none, tenth = draw_keeps(generator, [((400, 50), 0.5), ((3,), 0.0), ((50, 400), 0.1)])
+    assert none is None
+    for keep, probability in ((half, 0.5), (tenth, 0.1)):
+        assert (keep == 0).float().mean().item() == pytest.approx(probability, abs=0.01)
+        assert keep.mean().item() == pytest.approx(1, abs=0.01)
+        assert len(keep.unique()) == 2
+    assert draw_keeps(None, [((2,), 0.5)]) == [None]
 
 
 def test_patches_hold_one_region_each():
@@ -162,13 +199,13 @@ def test_neurons_read_their_own_patch():
 def test_rotary_attention_sees_distances_and_not_places():
     generator = torch.Generator().manual_seed(0)
     q, k = torch.randn(2, 1, 1, 6, 8, generator=generator)
-    times = torch.arange(6)[None]
+    times = torch.arange(6)
     scores = [
         rotate(q, turn) @ rotate(k, turn).transpose(2, 3)
         for turn in (rotation(times, 8), rotation(times + 7, 8))
     ]
     torch.testing.assert_close(*scores)
-    still = rotation(torch.tensor([[SPECIAL]]), 8)
+    still = rotation(token_times(0, 1, 1, CPU), 8)
     assert torch.equal(rotate(q[:, :, :1], still), q[:, :, :1])
 
 
@@ -283,9 +320,11 @@ def read_linear(hidden):
     x = torch.randn(2, 5, 12, generator=generator)
     posterior = torch.linalg.solve(torch.eye(3) + evidence.T @ evidence, evidence.T)
     nothing = torch.zeros(0)
-    weights = Weights(*[nothing] * 9)._replace(linear_in=posterior, evidence=evidence)
+    weights = Weights(*[nothing] * 9)._replace(evidence=evidence)
     group = TrialGroup("s", x, hidden, torch.zeros(2), torch.zeros(2))
-    return weights.read_linear(x.masked_fill(hidden, 0), group), x, evidence
+    batch = TrialBatch.of([group])
+    found = completed(batch, [weights], x.masked_fill(hidden, 0) @ posterior.T)
+    return found, x, evidence
 
 
 def test_factors_are_the_posterior_mean_given_the_visible_neurons():
@@ -310,8 +349,8 @@ def test_hidden_bins_leave_the_factors_of_others_as_they_are():
 
 def test_kernels_share_the_weight_of_hidden_bins_among_those_in_reach_and_fade_beyond():
     bank = KernelBank((2.0,), 40)
-    seen = torch.arange(40)[None] < 20
-    full = bank.averaging(seen, torch.tensor([False]))[0, 0]
+    seen = (torch.arange(40)[None] < 20).float()
+    full = bank.averaging(seen, torch.tensor([0])).matrices()[0, 0]
     assert (full[:, 20:] == 0).all()
     # Up to two standard deviations from the last bin that is seen, it stands in for the hidden ones.
     torch.testing.assert_close(full[:24].sum(1), torch.ones(24), atol=0.01, rtol=0)
@@ -319,9 +358,29 @@ def test_kernels_share_the_weight_of_hidden_bins_among_those_in_reach_and_fade_b
     # Beyond four, an average is none of what is seen but nearly zero.
     assert (full[28:].sum(1) < 0.3).all()
     assert (full[30:].sum(1) < 0.01).all()
-    causal = bank.averaging(seen, torch.tensor([True]))[0, 0]
+    causal = bank.averaging(seen, torch.tensor([1])).matrices()[0, 0]
     assert (causal.triu(1) == 0).all()
     torch.testing.assert_close(causal[:20].sum(1), torch.ones(20), atol=0.01, rtol=0)
+
+
+@pytest.mark.parametrize("attention", ["mixed", "full", "causal"])
+def test_averages_of_long_trials_are_those_of_whole_matrices(attention):
+    n_time = 2 * BLOCK + 37
+    generator = torch.Generator().manual_seed(0)
+    seen = (torch.rand(3, n_time, generator=generator) < 0.7).float()
+    seen[:, 100:200] = 0
+    kinds = {"mixed": [0, 1, 0], "full": [0] * 3, "causal": [1] * 3}
+    causal = torch.tensor(kinds[attention])
+    x = torch.randn(3, n_time, 5, generator=generator)
+    kernels = ((2.0, 0.0), (15.0, 0.0), (3.0, 5.0), (3.0, -5.0))
+    bank = KernelBank([w for w, _ in kernels], n_time, [lag for _, lag in kernels])
+    found = bank.averaging(seen, causal, attention)(x, slice(1, 4))
+    past = torch.ones(n_time, n_time).tril()
+    for k, (width, lag) in enumerate(kernels[1:]):
+        weights = gaussian(n_time, width, lag=lag) * seen[:, None]
+        weights = torch.where(causal[:, None, None] == 1, weights * past, weights)
+        expected = weights / (weights.sum(-1, keepdim=True) + 1e-3) @ x
+        torch.testing.assert_close(found[:, k], expected, atol=1e-5, rtol=1e-5)
 
 
 def test_smoothing_of_visible_counts_is_that_of_a_gaussian_cut_at_the_ends():
@@ -348,11 +407,11 @@ def test_rates_are_bounded_by_the_largest_change_times_shrinkage():
 
 
 def test_kernels_look_back_by_their_lag():
-    seen, full = torch.ones(1, 12, dtype=torch.bool), torch.tensor([False])
-    back, ahead = KernelBank((2.0, 2.0), 12, (3.0, -3.0)).averaging(seen, full)[0]
+    seen, bank = torch.ones(1, 12), KernelBank((2.0, 2.0), 12, (3.0, -3.0))
+    back, ahead = bank.averaging(seen, torch.tensor([0])).matrices()[0]
     assert back[6].argmax() == 3
     assert ahead[6].argmax() == 9
-    causal = KernelBank((2.0, 2.0), 12, (3.0, -3.0)).averaging(seen, ~full)[0]
+    causal = bank.averaging(seen, torch.tensor([1])).matrices()[0]
     assert (causal.triu(1) == 0).all()
 
 
@@ -371,3 +430,12 @@ def test_registry(monkeypatch):
         registry.find_backbone("ndt11")
     with pytest.raises(InvalidInputError, match="exists"):
         registry.register_backbone(entry)
+
+
+@pytest.mark.parametrize("n_tokens", [7, 300])
+def test_attention_in_bf16_on_a_cpu_is_that_of_its_formula(n_tokens):
+    generator = torch.Generator().manual_seed(0)
+    q, k, v = torch.randn(3, 2, 4, n_tokens, 8, generator=generator).bfloat16()
+    mask = attention_masks(n_tokens, 1, 0, CPU)[1][None, None]
+    expected = (q.float() @ k.float().transpose(-1, -2) / 8**0.5 + mask).softmax(-1) @ v.float()
+    torch.testing.assert_close(attend(q, k, v, mask).float(), expected, atol=0.03, rtol=0.03)

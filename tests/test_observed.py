@@ -18,7 +18,7 @@ from neuromask.nn.neuron_statistics import PopulationStatistics
 from neuromask.nn.session_weights import SessionStatistics
 from neuromask.nn.smoothing import smooth
 from neuromask.schemes import SchemeSampler, resolve_schemes
-from neuromask.training.batches import SessionTensors, mask_trials
+from neuromask.training.batches import Masker, SessionTensors
 
 COUNTS = np.arange(24).reshape(2, 4, 3) % 5
 
@@ -329,10 +329,11 @@ def test_targets_of_training_were_all_observed():
     (r,) = read_to_fit(session, None, None, None)
     tensors = SessionTensors.of(r, (), torch.device("cpu"))
     sampler = SchemeSampler(resolve_schemes(("neuron", "causal", "inter-region"), mask_ratio=0.3))
-    masked = mask_trials(tensors, torch.arange(30), sampler, torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(0)
+    masked = Masker([tensors], sampler)([(0, torch.arange(30))], generator)
     observed = torch.tensor(session.observed)
-    assert not (masked.target & ~observed).any()
-    assert (masked.group.hidden | observed).all()
+    assert not (masked.target > 0)[~observed].any()
+    assert (masked.batch.visible == 0)[~observed].all()
     assert masked.target.any()
     assert tensors.entries.tolist() == session.observed.sum((1, 2)).tolist()
 

@@ -12,6 +12,12 @@ from .conftest import TINY
 REGIONS = torch.tensor([0, 0, 1, 1, -1])
 
 
+def sample(sampler, n_trials, generator):
+    """Draw trials of 6 bins of one session."""
+    table = sampler.table([REGIONS], [6])
+    return sampler.sample(table, [(0, n_trials)], [REGIONS], generator)
+
+
 def test_mtm_has_its_four_schemes():
     found = resolve_schemes(MTM_SCHEMES)
     assert [s.attention for s in found] == ["full", "causal", "full", "full"]
@@ -45,12 +51,13 @@ def test_registry(monkeypatch):
 def test_sampler_draws_all_schemes_per_trial_or_one_per_batch():
     found = resolve_schemes(MTM_SCHEMES)
     generator = torch.Generator().manual_seed(0)
-    index, mask = SchemeSampler(found).sample((400, 6, 5), REGIONS, generator)
-    assert set(index.tolist()) == {0, 1, 2, 3}
-    assert not (mask.target & ~mask.hidden).any()
-    index, mask = SchemeSampler(found, per_batch=True).sample((8, 6, 5), REGIONS, generator)
-    assert len(set(index.tolist())) == 1
-    assert (mask.hidden == mask.hidden[:1]).all()
+    drawn = sample(SchemeSampler(found), 400, generator)
+    assert set(drawn.scheme.tolist()) == {0, 1, 2, 3}
+    assert drawn.causal.tolist() == (drawn.scheme == 1).tolist()
+    assert not ((drawn.target > 0) & (drawn.visible > 0)).any()
+    drawn = sample(SchemeSampler(found, per_batch=True), 8, generator)
+    assert len(set(drawn.scheme.tolist())) == 1
+    assert (drawn.visible == drawn.visible[:1]).all()
 
 
 def test_sampler_leaves_out_what_a_session_cannot_use():

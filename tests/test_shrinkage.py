@@ -35,7 +35,7 @@ class Overconfident:
             target = torch.zeros(counts.shape, dtype=torch.bool)
             target[:, :, ::3] = True
             masked = SimpleNamespace(
-                counts=counts, target=target, group=SimpleNamespace(scheme=scheme)
+                counts=counts, target=target, batch=SimpleNamespace(scheme=scheme)
             )
             yield name, masked, stitch.base + stitch.shrinkage * change
 

@@ -20,7 +20,7 @@ from ..nn.device import autocast
 from ..nn.fitted import FittedNetwork
 from ..nn.session_network import SessionNetwork
 from ..nn.session_weights import TrialGroup
-from ..schemes import Scheme
+from ..schemes import Scheme, SchemeSampler
 from ..training.batches import SessionTensors, mixed_batches
 from ..training.loop import TrainingConfig, train_in_stages
 from .features import decoding_features, from_bin, read_features
@@ -126,7 +126,12 @@ class _Supervised:
         self.readout = readout
         self.index, self.scheme = scheme
         # A scheme that is asked for may find no region to hide, where all of them are ignored.
+        self.regions = [training.spikes.regions]
         self.can_mask = self.scheme.reason_against(training.spikes.regions) is None
+        if self.can_mask:
+            self.sampler = SchemeSampler((self.scheme,))
+            n_time = training.spikes.counts.shape[1]
+            self.table = self.sampler.table(self.regions, [n_time])
         self.hidden = hidden
         self.config = config
         device = hidden.device
@@ -143,11 +148,10 @@ class _Supervised:
         """Return the loss of a batch, with counts hidden in some of its trials."""
         ((_, trials),) = batch
         rows = torch.as_tensor(trials, device=self.hidden.device)
-        spikes = self.training.spikes
-        shape = (len(rows), *spikes.counts.shape[1:])
         masked = torch.zeros((), dtype=torch.bool, device=rows.device)
         if self.can_mask:
-            drawn = self.scheme.mask(shape, spikes.regions, self.masks).hidden
+            sizes = [(0, len(rows))]
+            drawn = self.sampler.sample(self.table, sizes, self.regions, self.masks).visible == 0
             chance = torch.rand(len(rows), 1, 1, generator=self.masks, device=rows.device)
             masked = drawn & (chance < MASKED)
         outputs = self._outputs(self.training, rows, masked, self.dropout)

@@ -16,25 +16,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .batch_reading import bounded_log_rates, completed, standardised
+from .functions import asinh, softsign
 from .layers import (
-    PADDING,
-    SPECIAL,
     TransformerBlock,
     attention_mask,
-    drop,
+    attention_masks,
+    draw_keeps,
+    kept,
     linear,
     parameter,
     rotation,
+    token_times,
 )
-from .session_network import COPIES_OF_FEATURES, SessionNetwork
+from .session_network import SessionNetwork
 from .session_weights import SessionStatistics, State, TrialGroup, Weights
-from .smoothing import KernelBank, average
+from .smoothing import BLOCK, Averaging, KernelBank
+from .trial_batch import Part, TrialBatch, read_in, read_out, spread
 
 __all__ = ["NDT1", "NDT1Config"]
 
@@ -94,17 +97,6 @@ class NDT1Config:
     region_names: tuple[str, ...] = ()
 
 
-class _ReadIn(NamedTuple):
-    """One session's part of a batch before the trunk."""
-
-    weights: Weights
-    patches: list[Tensor]  # neurons of each patch
-    tokens: Tensor  # (trials, special + time * patches, dim)
-    times: Tensor  # (special + time * patches,), time bin of each token
-    smoothed: Tensor  # (trials, time, n_linear)
-    own: Tensor  # (trials, n_spike_history, time, neurons), each neuron's own visible counts, averaged
-
-
 class NDT1(SessionNetwork):
     """Transformer over time bins with a stitch per session and a prompt per scheme.
 
@@ -139,12 +131,15 @@ class NDT1(SessionNetwork):
         self.config = config
         self.linear_dropout = config.linear_dropout
         self.trunk_dropout = config.trunk_dropout
-        widths = (config.smoothing,) * len(config.lags)
-        self.smooth = KernelBank(widths, self.n_time, config.lags)
+        # One bank for all averages: of tokens and the linear path, and of a neuron's own counts.
+        n_lags, own_widths = len(config.lags), config.spike_history_widths
+        widths = (config.smoothing,) * n_lags + own_widths
+        self.kernels = KernelBank(widths, self.n_time, config.lags + (0.0,) * len(own_widths))
+        self.of_tokens, self.of_linear = slice(0, 1), slice(0, n_lags)
+        self.of_history = slice(n_lags, None)
         # Each linear feature learns its own lag, starting from none.
         centre = torch.tensor(config.lags) == 0
         self.lag_weights = nn.Parameter(centre[:, None].float().repeat(1, n_linear))
-        self.spike_history = KernelBank(config.spike_history_widths, self.n_time)
         if config.positions == "learned":
             self.positions = parameter(self.n_time, dim, generator=generator, std=0.1)
         n_prompts = n_schemes if config.prompted else 1
@@ -167,104 +162,157 @@ class NDT1(SessionNetwork):
         self, groups: Sequence[TrialGroup], *, generator: torch.Generator | None = None
     ) -> list[State]:
         """Return log-rates as `forward` does, with the features that they are read from."""
-        read = [self._read_in(group) for group in groups]
-        trunk = self._trunk(read, torch.cat([g.causal for g in groups]), generator)
+        batch = TrialBatch.of(groups)
+        trunk, smoothed, log_rates = self._run(batch, generator)
+        features = torch.cat([self._pooled(trunk, batch.parts), smoothed], -1)
+        return [
+            State(
+                features[part.rows, : part.n_time],
+                log_rates[part.rows, : part.n_time, : part.n_neurons],
+            )
+            for part in batch.parts
+        ]
+
+    def batch_log_rates(
+        self, batch: TrialBatch, *, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Return the log-rates of a batch, float32 (trials, time, neurons), padded as it is."""
+        return self._run(batch, generator)[2]
+
+    def _run(
+        self, batch: TrialBatch, generator: torch.Generator | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return features of the trunk (trials, time, patches, dim) and the linear path, and log-rates."""
+        config = self.config
+        (n_trials, n_time, _), parts = batch.counts.shape, batch.parts
+        n_patches = max(self._n_patches(part.session_id) for part in parts)
+        weights = [self.weights(part) for part in parts]
+        of_tokens = (n_trials, N_SPECIAL + n_time * n_patches, config.dim)
         # Features that fit other sessions are noise that a read-out can learn trials by; those of
         # a trunk that serves one session alone are not.
         trunk_dropout = self.trunk_dropout if len(self.stitches) > 1 else 0.0
-        states = []
-        for r, features in zip(read, trunk, strict=True):
-            smoothed = drop(r.smoothed, self.linear_dropout, generator)
-            # For read-outs alone: a decoder in training reads the trunk's features whole.
-            read_out = drop(features, trunk_dropout, generator)
-            log_rates = r.weights.log_rates(read_out, smoothed, r.patches, own=r.own)
-            states.append(State(torch.cat([features.mean(2), smoothed], -1), log_rates))
-        return states
+        keep, keep_linear, keep_trunk, *keep_blocks = draw_keeps(
+            generator,
+            [
+                (of_tokens, config.input_dropout),
+                ((n_trials, n_time, config.n_linear), self.linear_dropout),
+                ((n_trials, n_time, n_patches, config.dim), trunk_dropout),
+                *[(of_tokens, config.dropout)] * (2 * config.n_layers),
+            ],
+        )
+        inputs = standardised(batch, weights)
+        averaging = self.kernels.averaging(batch.seen, batch.causal, batch.attention)
+        linear = read_in(parts, inputs, [w.linear_in for w in weights])
+        if any(w.evidence is not None for w in weights):
+            linear = completed(batch, weights, linear)
+        smoothed = self.linear_path(batch, linear, averaging)
+        read, unseen = self.read_tokens(batch, weights, inputs)
+        tokens = self.tokens(batch, weights, read, unseen, averaging)
+        features = self.trunk(kept(tokens, keep), batch, n_patches, keep_blocks)
+        # Dropped for read-outs alone: a decoder in training reads the trunk's features whole.
+        change = self._read_out(
+            batch, weights, kept(features, keep_trunk), kept(smoothed, keep_linear)
+        )
+        own = averaging(inputs, self.of_history)
+        return features, smoothed, bounded_log_rates(parts, weights, change, own)
 
     def bytes_a_trial(self, session_id: str, n_time: int) -> int:
-        """Add what grows with the square of time: averaging matrices and masks of attention."""
-        n_patches = len(self._patches(session_id))
-        n_kernels = len(self.smooth.weights) + len(self.spike_history.weights)
-        kernels = 4 * (1 + n_kernels) * n_time**2
-        attention = 5 * (n_time * n_patches) ** 2  # a mask of booleans, and its copy in float32
-        tokens = 4 * COPIES_OF_FEATURES * n_time * (n_patches - 1) * self.config.dim
+        """Add what tokens take, and what grows with the square of time in short trials."""
+        n_patches = self._n_patches(session_id)
+        n_kernels, size = len(self.kernels.kernels), min(n_time, BLOCK)
+        kernels = 4 * (1 + n_kernels) * size**2
+        attention = 4 * (n_time * n_patches) ** 2 if n_patches > 1 else 0
+        per_token = 3 + 1 + 2 * self.config.expansion
+        tokens = 4 * per_token * n_time * n_patches * self.config.dim
         return super().bytes_a_trial(session_id, n_time) + kernels + attention + tokens
 
-    def _patches(self, session_id: str) -> list[Tensor]:
-        """Return the neurons of each patch; here one patch holds them all."""
+    def patch_of(self, session_id: str) -> Tensor:
+        """Say which patch each neuron of a session is in, (neurons,)."""
         n_neurons = len(self.stitch(session_id).mean)
-        return [torch.arange(n_neurons, device=self.hidden_token.device)]
+        return torch.zeros(n_neurons, dtype=torch.long, device=self.hidden_token.device)
 
-    def _mark(self, tokens: Tensor, session_id: str) -> Tensor:
+    def _n_patches(self, session_id: str) -> int:
+        """Say how many tokens a bin has; here one stands for all neurons."""
+        return 1
+
+    def _pooled(self, features: Tensor, parts: Sequence[Part]) -> Tensor:
+        """Average features (trials, time, patches, dim) over the patches of each session."""
+        return features.mean(2)
+
+    def linear_path(self, batch: TrialBatch, linear: Tensor, averaging: Averaging) -> Tensor:
+        """Make features of the linear path (trials, time, n_linear) of what was read for it."""
+        lagged = averaging(linear, self.of_linear)  # (trials, lags, time, n_linear)
+        smoothed = (lagged * self.lag_weights[:, None]).sum(1)
+        # The logarithm of population activity predicts log-rates, also where it bursts.
+        return asinh(smoothed) * self._of_scheme(self.gates, batch)[:, None]
+
+    def _of_scheme(self, values: Tensor, batch: TrialBatch) -> Tensor:
+        """Take what belongs to each trial's scheme, (trials or 1, features)."""
+        return F.embedding(batch.scheme, values) if self.config.prompted else values
+
+    def tokens(
+        self,
+        batch: TrialBatch,
+        weights: Sequence[Weights],
+        read: Tensor,
+        unseen: Tensor,
+        averaging: Averaging,
+    ) -> Tensor:
+        """Turn what `read_tokens` gives into tokens (trials, special + time * patches, dim)."""
+        n_trials, n_time, _ = batch.counts.shape
+        tokens = self.to_token(softsign(read))  # (trials, time, patches, dim)
+        smooth = averaging(tokens.flatten(2), self.of_tokens).flatten(1, 2)
+        tokens = tokens + self.mix_smoothed(smooth.view_as(tokens))
+        tokens = tokens + unseen * self.hidden_token
+        if self.config.positions == "learned":
+            positions = self.positions if n_time == self.n_time else self.positions[:n_time]
+            tokens = tokens + positions[:, None]
+        tokens = self._mark(tokens, batch.parts).flatten(1, 2)
+        embedding = spread(batch.parts, [w.embedding for w in weights], self.config.dim)
+        prompt = self._of_scheme(self.prompts, batch)
+        special = [x.expand(n_trials, -1)[:, None] for x in (embedding, prompt)]
+        return torch.cat([*special, tokens.to(embedding.dtype)], 1)
+
+    def read_tokens(
+        self, batch: TrialBatch, weights: Sequence[Weights], inputs: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Read neurons of each patch (trials, time, patches, n_in); say where none is visible."""
+        read = read_in(batch.parts, inputs, [w.read_in for w in weights], [w.bias for w in weights])
+        return read[:, :, None], (1 - batch.seen)[:, :, None, None]
+
+    def _mark(self, tokens: Tensor, parts: Sequence[Part]) -> Tensor:
         """Tell tokens (trials, time, patches, dim) apart that differ in more than their time."""
         return tokens
 
-    def _read_in(self, group: TrialGroup) -> _ReadIn:
-        """Turn one session's counts into tokens and the linear path's features."""
-        weights = self.weights(group)
-        patches = self._patches(group.session_id)
-        n_trials, n_time, _ = group.counts.shape
-        inputs = weights.standardise(group)
-        averaging = self.smooth.averaging(group.seen, group.causal)
-        tokens = torch.stack(
-            [self._tokens(inputs, group, weights, averaging, p, len(patches)) for p in patches], 2
-        )  # (trials, time, patches, dim)
-        if self.config.positions == "learned":
-            tokens = tokens + self.positions[:n_time, None]
-        tokens = self._mark(tokens, group.session_id).flatten(1, 2)
-        prompt = group.scheme if self.config.prompted else torch.zeros_like(group.scheme)
-        special = torch.stack([weights.embedding.expand(n_trials, -1), self.prompts[prompt]], 1)
-        times = torch.arange(n_time, device=tokens.device).repeat_interleave(len(patches))
-        # The logarithm of population activity predicts log-rates, also where it bursts.
-        linear = weights.read_linear(inputs, group)
-        lagged = average(averaging, linear)  # (trials, lags, time, n_linear)
-        smoothed = torch.asinh(torch.einsum("bktf,kf->btf", lagged, self.lag_weights))
-        smoothed = smoothed * self.gates[prompt, None]  # (trials, time, n_linear)
-        own = average(self.spike_history.averaging(group.seen, group.causal), inputs)
-        tokens = torch.cat([special, tokens], 1)
-        return _ReadIn(
-            weights, patches, tokens, F.pad(times, (N_SPECIAL, 0), value=SPECIAL), smoothed, own
-        )
-
-    def _tokens(
-        self,
-        inputs: Tensor,
-        group: TrialGroup,
-        weights: Weights,
-        averaging: Tensor,
-        neurons: Tensor,
-        n_patches: int,
+    def trunk(
+        self, x: Tensor, batch: TrialBatch, n_patches: int, keeps: Sequence[Tensor | None]
     ) -> Tensor:
-        """Turn standardised counts of a patch's neurons into its tokens (trials, time, dim)."""
-        seen, read_in = group.seen, weights.read_in
-        if n_patches > 1:
-            seen = group.visible[:, :, neurons].amax(2) > 0
-            inputs, read_in = inputs[:, :, neurons], read_in[:, neurons]
-        tokens = self.to_token(F.softsign(F.linear(inputs, read_in, weights.bias)))
-        tokens = tokens + self.mix_smoothed(average(averaging, tokens)[:, 0])
-        return tokens + ~seen[..., None] * self.hidden_token
-
-    def _trunk(
-        self, read: Sequence[_ReadIn], causal: Tensor, generator: torch.Generator | None
-    ) -> list[Tensor]:
-        """Run all groups through the blocks at once; give each (trials, time, patches, dim)."""
-        n_tokens = max(r.tokens.shape[1] for r in read)
-        missing = [n_tokens - r.tokens.shape[1] for r in read]
-        x = torch.cat([F.pad(r.tokens, (0, 0, 0, n)) for r, n in zip(read, missing, strict=True)])
-        times = torch.cat(
-            [
-                F.pad(r.times, (0, n), value=PADDING).expand(len(r.tokens), -1)
-                for r, n in zip(read, missing, strict=True)
-            ]
-        )
-        mask, turn = attention_mask(times, causal), None
+        """Run tokens through the blocks; give (trials, time, patches, dim)."""
+        sizes = (batch.counts.shape[1], n_patches, N_SPECIAL, x.device)
+        absent = self._absent(batch, n_patches)
+        mask = attention_mask(attention_masks(*sizes), batch.causal, batch.attention, absent)
+        turn = None
         if self.config.positions == "rope":
-            turn = rotation(times, self.config.dim // self.config.n_heads)
-        x = drop(x, self.config.input_dropout, generator)
-        for block in self.blocks:
-            x = block(x, mask=mask, turn=turn, generator=generator)
-        parts = self.final_norm(x)[:, N_SPECIAL:].split([len(r.tokens) for r in read])
-        return [
-            part[:, : len(r.times) - N_SPECIAL].unflatten(1, (-1, len(r.patches)))
-            for part, r in zip(parts, read, strict=True)
-        ]
+            turn = rotation(token_times(*sizes), self.config.dim // self.config.n_heads)
+        for i, block in enumerate(self.blocks):
+            x = block(x, mask=mask, turn=turn, keeps=tuple(keeps[2 * i : 2 * i + 2]))
+        return self.final_norm(x)[:, N_SPECIAL:].unflatten(1, (-1, n_patches))
+
+    def _absent(self, batch: TrialBatch, n_patches: int) -> Tensor | None:
+        """Mark tokens (trials, tokens) that only fill up the batch; None where there are none."""
+        parts, n_time = batch.parts, batch.counts.shape[1]
+        sizes = [(part.n_time, self._n_patches(part.session_id)) for part in parts]
+        if all(size == (n_time, n_patches) for size in sizes):
+            return None
+        own = [size for part, size in zip(parts, sizes, strict=True) for _ in range(part.n_trials)]
+        bins, patches = torch.tensor(own, device=batch.counts.device).T[..., None]
+        late = torch.arange(n_time, device=bins.device) >= bins
+        beside = torch.arange(n_patches, device=bins.device) >= patches
+        return F.pad((late[:, :, None] | beside[:, None]).flatten(1), (N_SPECIAL, 0))
+
+    def _read_out(
+        self, batch: TrialBatch, weights: Sequence[Weights], features: Tensor, smoothed: Tensor
+    ) -> Tensor:
+        """Read changes of log-rates (trials, time, neurons) out of features."""
+        both = torch.cat([features.flatten(2).to(smoothed.dtype), smoothed], -1)
+        return read_out(batch.parts, both, [w.read_out for w in weights], batch.counts.shape[2])

@@ -17,11 +17,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .layers import parameter
 from .ndt1 import NDT1, NDT1Config
-from .session_weights import SessionStatistics, Stitch
+from .session_weights import SessionStatistics, Stitch, Weights
+from .trial_batch import Part, TrialBatch
 
 __all__ = ["NDT2", "NDT2Config", "patch_neurons"]
 
@@ -88,9 +90,60 @@ class NDT2(NDT1):
         self.patch_regions[statistics.session_id] = torch.tensor(codes)
         return super().add_session(statistics, generator)
 
-    def _patches(self, session_id: str) -> list[Tensor]:
+    def patch_of(self, session_id: str) -> Tensor:
+        """Say which patch each neuron of a session is in, (neurons,)."""
+        patch = super().patch_of(session_id)
+        for i, members in enumerate(self._own_patches(session_id)):
+            patch[members] = i
+        return patch
+
+    def _n_patches(self, session_id: str) -> int:
+        return len(self.patches[session_id])
+
+    def _own_patches(self, session_id: str) -> list[Tensor]:
         device = self.hidden_token.device
         return [p.to(device) for p in self.patches[session_id]]
 
-    def _mark(self, tokens: Tensor, session_id: str) -> Tensor:
-        return tokens + self.regions[self.patch_regions[session_id].to(tokens.device)]
+    def read_tokens(
+        self, batch: TrialBatch, weights: Sequence[Weights], inputs: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Read each patch by its own neurons' columns; patches that a session lacks are unseen."""
+        n_patches = max(self._n_patches(part.session_id) for part in batch.parts)
+        read, unseen = [], []
+        for part, own in zip(batch.parts, weights, strict=True):
+            x, visible = inputs[part.rows], batch.visible[part.rows]
+            missing = n_patches - self._n_patches(part.session_id)
+            patches = self._own_patches(part.session_id)
+            tokens = [F.linear(x[:, :, p], own.read_in[:, p], own.bias) for p in patches]
+            hidden = [1 - visible[:, :, p].amax(2, keepdim=True) for p in patches]
+            read.append(F.pad(torch.stack(tokens, 2), (0, 0, 0, missing)))
+            unseen.append(F.pad(torch.stack(hidden, 2), (0, 0, 0, missing), value=1.0))
+        return torch.cat(read), torch.cat(unseen)
+
+    def _mark(self, tokens: Tensor, parts: Sequence[Part]) -> Tensor:
+        marks = []
+        for part in parts:
+            own = self.regions[self.patch_regions[part.session_id].to(tokens.device)]
+            own = F.pad(own, (0, 0, 0, tokens.shape[2] - len(own)))
+            marks.append(own.expand(part.n_trials, 1, -1, -1))
+        return tokens + torch.cat(marks)
+
+    def _pooled(self, features: Tensor, parts: Sequence[Part]) -> Tensor:
+        own = [features[p.rows, :, : self._n_patches(p.session_id)].mean(2) for p in parts]
+        return torch.cat(own)
+
+    def _read_out(
+        self, batch: TrialBatch, weights: Sequence[Weights], features: Tensor, smoothed: Tensor
+    ) -> Tensor:
+        """Let the neurons of a patch read its features."""
+        width, found = batch.counts.shape[2], []
+        for part, own in zip(batch.parts, weights, strict=True):
+            patches = self._own_patches(part.session_id)
+            x, linear = features[part.rows], smoothed[part.rows]
+            changes = [
+                F.linear(torch.cat([x[:, :, i], linear], -1), own.read_out[p])
+                for i, p in enumerate(patches)
+            ]
+            change = torch.cat(changes, -1)[..., torch.cat(patches).argsort()]
+            found.append(F.pad(change, (0, width - change.shape[2])))
+        return torch.cat(found)

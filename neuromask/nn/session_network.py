@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from .neuron_encoder import NeuronEncoder
 from .neuron_statistics import PopulationStatistics
 from .session_weights import SessionStatistics, State, Stitch, TrialGroup, Weights
+from .trial_batch import Part, TrialBatch
 
 __all__ = ["SessionNetwork"]
 
@@ -102,6 +103,16 @@ class SessionNetwork(nn.Module):
         """
         raise TypeError(f"{type(self).__name__} has no method states; a backbone must define it.")
 
+    def batch_log_rates(
+        self, batch: TrialBatch, *, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Return the log-rates of a batch, float32 (trials, time, neurons), padded as it is."""
+        log_rates = batch.counts.new_zeros(batch.counts.shape)
+        states = self.states(batch.groups, generator=generator)
+        for part, state in zip(batch.parts, states, strict=True):
+            log_rates[part.rows, : part.n_time, : part.n_neurons] = state.log_rates
+        return log_rates
+
     def forward(
         self, groups: Sequence[TrialGroup], *, generator: torch.Generator | None = None
     ) -> list[Tensor]:
@@ -129,7 +140,7 @@ class SessionNetwork(nn.Module):
         n_neurons = len(self.stitch(session_id).mean)
         return 4 * n_time * (COPIES_OF_COUNTS * n_neurons + COPIES_OF_FEATURES * self.n_features)
 
-    def weights(self, group: TrialGroup) -> Weights:
+    def weights(self, group: TrialGroup | Part) -> Weights:
         """Return the weights that a group's trials are to be read with."""
         return group.weights or self.stitch(group.session_id).weights()
 

@@ -6,7 +6,6 @@ have nothing in common.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -18,7 +17,8 @@ from torch import Tensor, nn
 
 from .._observed import average_where_unknown
 from ..masks import apply_mask
-from .hidden_neurons import complete_factors, standardise
+from .functions import half_square
+from .hidden_neurons import standardise
 from .layers import linear, parameter
 
 __all__ = ["SessionStatistics", "State", "Stitch", "TrialGroup", "Weights"]
@@ -120,69 +120,13 @@ class Weights(NamedTuple):
         """Return z-scored counts (trials, time, neurons), zero where hidden."""
         return standardise(group.counts, group.visible, self.mean, self.scale)
 
-    def read_linear(self, inputs: Tensor, group: TrialGroup) -> Tensor:
-        """Read the linear path's features (trials, time, n_linear) out of standardised counts.
-
-        Where a calibration has told what factors the neurons have in common, features are these
-        factors, and what is read of the visible neurons is corrected for the hidden ones; see
-        :func:`neuromask.nn.hidden_neurons.complete_factors`.
-
-        Parameters
-        ----------
-        inputs : Tensor, (trials, time, neurons)
-            Standardised counts, zero where hidden.
-        group : TrialGroup
-            Says what is hidden.
-        """
-        linear = F.linear(inputs, self.linear_in)
-        if self.evidence is None:
-            return linear
-        with torch.autocast(linear.device.type, enabled=False):
-            visible = group.visible.sum(1) / group.seen.sum(1, keepdim=True).clamp_min(1)
-        return complete_factors(linear, self.evidence, visible)
-
-    def log_rates(
-        self, features: Tensor, smoothed: Tensor, patches: Sequence[Tensor], *, own: Tensor
-    ) -> Tensor:
-        """Read log-rates out of the shared features and each neuron's own visible counts.
-
-        Parameters
-        ----------
-        features : Tensor, (trials, time, patches, dim)
-            What the trunk found.
-        smoothed : Tensor, (trials, time, n_linear)
-            What the linear path found.
-        patches : sequence of Tensor of int
-            Neurons of each patch, which read that patch's features.
-        own : Tensor, (trials, n_spike_history, time, neurons)
-            Each neuron's own visible counts, averaged over time at several widths.
-
-        Returns
-        -------
-        Tensor of float32, (trials, time, neurons)
-            Logs of the expected counts, within `MAX_LOG_CHANGE` times the shrinkage of each neuron's
-            base: an exponential of a sum over hundreds of neurons would otherwise explode on a rare
-            burst.
-        """
-        if len(patches) == 1:
-            change = F.linear(torch.cat([features[:, :, 0], smoothed], -1), self.read_out)
-        else:
-            parts = [
-                F.linear(torch.cat([features[:, :, i], smoothed], -1), self.read_out[neurons])
-                for i, neurons in enumerate(patches)
-            ]
-            change = torch.cat(parts, -1)[..., torch.cat(list(patches)).argsort()]
-        for average, weight in zip(own.unbind(1), self.spike_history, strict=True):
-            change = torch.addcmul(change, average, weight.to(change.dtype))
-        return self._bounded(change)
-
     def read_rates(self, features: Tensor) -> Tensor:
-        """Read log-rates, float32 (trials, time, neurons), out of features alone."""
-        return self._bounded(F.linear(features, self.read_out))
+        """Read log-rates, float32 (trials, time, neurons), out of features alone.
 
-    def _bounded(self, change: Tensor) -> Tensor:
-        bounded = MAX_LOG_CHANGE * torch.tanh(change.float() / MAX_LOG_CHANGE)
-        return self.shrinkage * bounded + self.base
+        They stay within `MAX_LOG_CHANGE` times the shrinkage of each neuron's base.
+        """
+        change = F.linear(features, self.read_out).float()
+        return self.shrinkage * MAX_LOG_CHANGE * torch.tanh(change / MAX_LOG_CHANGE) + self.base
 
 
 @dataclass
@@ -203,6 +147,8 @@ class TrialGroup:
         Whether each trial attends causally.
     weights : Weights, optional
         Weights to use instead of the session's own, as if it were a new session.
+    attention : {"mixed", "full", "causal"}, default="mixed"
+        Whether all trials are known to attend alike, which spares a look at `causal`.
     """
 
     session_id: str
@@ -211,6 +157,7 @@ class TrialGroup:
     scheme: Tensor
     causal: Tensor
     weights: Weights | None = None
+    attention: str = "mixed"
 
     @classmethod
     def masked(
@@ -231,6 +178,7 @@ class TrialGroup:
             torch.as_tensor(scheme, device=device).expand(n_trials),
             torch.as_tensor(causal, device=device).expand(n_trials),
             weights,
+            ("causal" if causal else "full") if isinstance(causal, bool) else "mixed",
         )
 
     @cached_property
@@ -329,14 +277,14 @@ class Stitch(nn.Module):
         if inferred.evidence is not None:
             self.evidence.copy_(inferred.evidence)
 
-    def prior(self) -> Tensor:
-        """Return what the read-outs' normal prior costs, in nats.
+    def prior(self, share: float = 1.0) -> Tensor:
+        """Return a share of what the read-outs' normal prior costs, in nats.
 
         A neuron's weights move away from what it starts from as far as its own spikes pay for it,
         so that quiet neurons stay close and busy ones are free. Decay of weights cannot do that:
         it is the same for all, as are the steps of an optimiser that divides by a gradient's size.
         """
-        return 0.5 * self.read_out.weight.square().sum() / READ_OUT_STD**2
+        return half_square(self.read_out.weight, share / READ_OUT_STD**2)
 
     def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *rest: Any) -> None:
         if f"{prefix}evidence" in state_dict:

@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 from .._known import Recording, region_codes
-from ..nn.session_weights import TrialGroup, Weights
+from ..nn.session_weights import Weights
+from ..nn.trial_batch import Part, TrialBatch
 from ..schemes import SchemeSampler
 
-__all__ = ["MaskedTrials", "SessionTensors", "mask_trials", "mixed_batches"]
+__all__ = ["MaskedTrials", "Masker", "SessionTensors", "mixed_batches"]
 
 SESSIONS_PER_BATCH = 4
 
@@ -62,6 +63,16 @@ class SessionTensors:
     def __len__(self) -> int:
         return len(self.counts)
 
+    def take(self, trials: Tensor, *, observed: bool = False) -> Tensor:
+        """Return the counts of some trials, or 1 where these were observed and 0 elsewhere."""
+        if not observed:
+            return self.counts[trials]
+        if self.observed is None:
+            return torch.ones((), device=self.counts.device).expand(
+                len(trials), *self.counts.shape[1:]
+            )
+        return self.observed[trials]
+
     @cached_property
     def entries(self) -> np.ndarray:
         """How many entries of each trial were observed, (trials,)."""
@@ -72,60 +83,135 @@ class SessionTensors:
 
 @dataclass(frozen=True)
 class MaskedTrials:
-    """Trials of one session with their masks: what the network sees and what it must answer."""
+    """Trials of a batch with their masks: what the network sees and what it must answer.
 
-    group: TrialGroup
-    counts: Tensor  # (trials, time, neurons), unmasked, 0 where not observed
-    target: Tensor  # (trials, time, neurons) bool
+    Attributes
+    ----------
+    batch : TrialBatch
+        What it sees.
+    counts : Tensor of float32, (trials, time, neurons)
+        Counts, unmasked; 0 where not observed.
+    target : Tensor of float32, (trials, time, neurons)
+        1 for entries that are asked for, 0 for others.
+    """
+
+    batch: TrialBatch
+    counts: Tensor
+    target: Tensor
 
 
-def mask_trials(
-    session: SessionTensors,
-    trials: Tensor,
-    sampler: SchemeSampler,
-    generator: torch.Generator,
-    *,
-    neuron_dropout: float = 0.0,
-    region_dropout: float = 0.0,
-    weights: Weights | None = None,
-) -> MaskedTrials:
-    """Draw schemes and masks for some trials of a session.
+class Masker:
+    """Makes masked batches of some sessions' trials.
 
     Parameters
     ----------
-    session : SessionTensors
-        The session.
-    trials : Tensor of int
-        Which trials.
+    sessions : sequence of SessionTensors
+        The sessions.
     sampler : SchemeSampler
-        Source of schemes and masks.
-    generator : torch.Generator
-        Source of chance.
+        Schemes to alternate.
     neuron_dropout, region_dropout : float, default=0
-        Probability of hiding a whole neuron or region beside what the scheme hides. These entries
-        are not answered for.
-    weights : Weights, optional
-        See `TrialGroup`.
+        Probability of hiding a whole neuron or region beside what a scheme hides. These entries are
+        not answered for.
     """
-    counts = session.counts[trials].float()
-    n_trials, n_time, n_neurons = counts.shape
-    scheme, mask = sampler.sample((n_trials, n_time, n_neurons), session.regions, generator)
-    hidden = mask.hidden
-    for probability, unit in (
-        (neuron_dropout, torch.arange(counts.shape[2], device=counts.device)),
-        (region_dropout, session.regions.unique(return_inverse=True)[1]),
-    ):
-        if probability:
-            shape = (len(counts), int(unit.max()) + 1)
-            dropped = torch.rand(shape, generator=generator, device=counts.device) < probability
-            hidden = hidden | dropped[:, None, unit]
-    target = mask.target
-    if session.observed is not None:  # it is hidden like any other entry, and never answered for
-        there = session.observed[trials]
-        hidden, target = hidden | ~there, target & there
-    causal = torch.tensor([s.attention == "causal" for s in sampler.schemes], device=scheme.device)
-    group = TrialGroup.masked(session.session_id, counts, hidden, scheme, causal[scheme], weights)
-    return MaskedTrials(group, counts, target)
+
+    def __init__(
+        self,
+        sessions: Sequence[SessionTensors],
+        sampler: SchemeSampler,
+        *,
+        neuron_dropout: float = 0.0,
+        region_dropout: float = 0.0,
+    ) -> None:
+        self.sessions = sessions
+        self.sampler = sampler
+        self.regions = [session.regions for session in sessions]
+        self.table = sampler.table(self.regions, [s.counts.shape[1] for s in sessions])
+        attentions = {scheme.attention for scheme in sampler.schemes}
+        self.attention = attentions.pop() if len(attentions) == 1 else "mixed"
+        # Units that are dropped as a whole: neurons, and regions by their numbers.
+        self.dropped = [
+            (probability, units)
+            for probability, units in (
+                (neuron_dropout, [torch.arange(len(r), device=r.device) for r in self.regions]),
+                (region_dropout, [r.unique(return_inverse=True)[1] for r in self.regions]),
+            )
+            if probability
+        ]
+
+    def __call__(
+        self,
+        chosen: Sequence[tuple[int, Tensor]],
+        generator: torch.Generator,
+        weights: Sequence[Weights | None] | None = None,
+    ) -> MaskedTrials:
+        """Draw schemes and masks for some trials.
+
+        Parameters
+        ----------
+        chosen : sequence of (int, Tensor of int)
+            Sessions by their numbers, and which of their trials.
+        generator : torch.Generator
+            Source of chance.
+        weights : sequence of Weights or None, optional
+            See `TrialGroup`, for each session in `chosen`.
+        """
+        sizes = [(i, len(rows)) for i, rows in chosen]
+        draw = self.sampler.sample(self.table, sizes, self.regions, generator)
+        visible, target = draw.visible, draw.target
+        parts, start = [], 0
+        for (i, n), own in zip(sizes, weights or [None] * len(sizes), strict=True):
+            session = self.sessions[i]
+            n_time, n_neurons = session.counts.shape[1:]
+            rows = slice(start, start + n)
+            parts.append(Part(session.session_id, rows, n_time, n_neurons, own))
+            start = rows.stop
+        if self.dropped:
+            visible = visible * self._undropped(parts, sizes, visible, generator)
+        counts = self._gathered(parts, chosen, visible.shape)
+        if any(self.sessions[i].observed is not None for i, _ in chosen):
+            # What was not observed is hidden like any other entry, and never answered for.
+            there = self._gathered(parts, chosen, visible.shape, observed=True)
+            visible, target = visible * there, target * there
+        batch = TrialBatch(
+            tuple(parts), counts * visible, visible, draw.scheme, draw.causal, self.attention
+        )
+        return MaskedTrials(batch, counts, target)
+
+    def _gathered(
+        self,
+        parts: Sequence[Part],
+        chosen: Sequence[tuple[int, Tensor]],
+        shape: torch.Size,
+        *,
+        observed: bool = False,
+    ) -> Tensor:
+        """Take counts of trials, or whether they were observed, as float32, padded by zeros."""
+        device = self.regions[0].device
+        if len(parts) == 1:
+            i, rows = chosen[0]
+            return self.sessions[i].take(rows, observed=observed).float()
+        out = torch.zeros(shape, device=device)
+        for part, (i, rows) in zip(parts, chosen, strict=True):
+            own = self.sessions[i].take(rows, observed=observed)
+            out[part.rows, : part.n_time, : part.n_neurons] = own
+        return out
+
+    def _undropped(
+        self,
+        parts: Sequence[Part],
+        sizes: Sequence[tuple[int, int]],
+        visible: Tensor,
+        generator: torch.Generator,
+    ) -> Tensor:
+        """Return 0 for neurons that are dropped and 1 for others, (trials, 1, neurons)."""
+        stays = torch.ones(len(visible), 1, visible.shape[2], device=visible.device)
+        for probability, units in self.dropped:
+            for part, (i, n) in zip(parts, sizes, strict=True):
+                n_units = len(units[i])
+                drawn = torch.rand((n, n_units), generator=generator, device=visible.device)
+                own = stays[part.rows, 0, : part.n_neurons]
+                own.mul_((drawn >= probability).float()[:, units[i]])
+        return stays
 
 
 def mixed_batches(

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from .._random import RandomStreams
 from ..errors import DivergedError, run_by_a_person, warn
-from .parameters import parameter_groups
+from .optimiser import FlatAdamW
 
 __all__ = [
     "Objective",
@@ -144,14 +144,16 @@ def train(
         If a person interrupted it, or if it diverged. The best weights so far are kept.
     """
     order = streams.numpy("batches")
-    optimizer = torch.optim.AdamW(
-        parameter_groups(model, weight_decay=config.weight_decay, shared_rate=config.shared_rate),
-        fused=True,
-    )
     history, best = _History(), _Best()
     interrupted = False
     if config.validate_start and (found := objective.validate()) is not None:
         best.offer(found[0], 0, model)
+    optimiser = FlatAdamW(
+        model,
+        weight_decay=config.weight_decay,
+        shared_rate=config.shared_rate,
+        clip=config.clip,
+    )
     try:
         for epoch in range(1, config.max_epochs + 1):
             batches = list(objective.batches(order))
@@ -159,9 +161,7 @@ def train(
             for i, batch in enumerate(batches):
                 done = (epoch - 1) * len(batches) + i
                 rate = config.rate(done, len(batches) * config.max_epochs)
-                for group in optimizer.param_groups:
-                    group["lr"] = rate * group["scale"]
-                tally.add(*_step(model, optimizer, objective.loss(batch), config.clip))
+                tally.add(*optimiser.step(objective.loss(batch), rate))
             row = history.add(epoch, rate, tally)
             if epoch % config.validate_every == 0 or epoch == config.max_epochs:
                 found = objective.validate()
@@ -179,6 +179,8 @@ def train(
             raise
         interrupted = True
         warn(f"Training was interrupted after {len(history.rows)} epochs; {best.kept} are kept.")
+    finally:
+        optimiser.release()
     diverged = history.failed(model)
     if diverged:
         cure = (
@@ -240,16 +242,20 @@ def train_in_stages(
 
 @dataclass
 class _Tally:
-    """Losses of the steps of an epoch, and how many of them were skipped, still on the device."""
+    """Losses of the steps of an epoch, and whether each was taken, still on the device."""
 
-    loss: Tensor | float = 0.0
-    skipped: Tensor | int = 0
-    n_steps: int = 0
+    losses: list[Tensor] = field(default_factory=list)
+    taken: list[Tensor] = field(default_factory=list)
 
-    def add(self, loss: Tensor, skipped: Tensor) -> None:
-        self.loss = self.loss + loss.where(~skipped, 0.0)
-        self.skipped = self.skipped + skipped.int()
-        self.n_steps += 1
+    def add(self, loss: Tensor, taken: Tensor) -> None:
+        self.losses.append(loss)
+        self.taken.append(taken)
+
+    def read(self) -> tuple[float, int]:
+        """Return the mean loss of the steps that were taken, and how many these are."""
+        losses, taken = (torch.stack(x).cpu().numpy() for x in (self.losses, self.taken))
+        kept = losses[taken > 0]
+        return float(kept.mean(dtype=np.float64)) if len(kept) else math.nan, len(kept)
 
 
 @dataclass
@@ -263,13 +269,13 @@ class _History:
 
     def add(self, epoch: int, rate: float, tally: _Tally) -> dict[str, float]:
         """Add an epoch's row and return it."""
-        skipped = int(tally.skipped)
-        taken = tally.n_steps - skipped
-        self.n_steps += tally.n_steps
+        loss, taken = tally.read()
+        skipped = len(tally.taken) - taken
+        self.n_steps += len(tally.taken)
         self.n_skipped += skipped
         self.failing = self.failing + 1 if skipped > taken else 0
         row = {"epoch": epoch, "step": self.n_steps, "learning_rate": rate}
-        row["train_loss"] = float(tally.loss) / taken if taken else math.nan
+        row["train_loss"] = loss
         row["skipped_steps"] = skipped
         self.rows.append(row)
         return row
@@ -320,19 +326,3 @@ class _Best:
 def _is_finite(model: nn.Module) -> bool:
     """Say whether all weights are finite, with one look at the device."""
     return bool(torch.stack([p.isfinite().all() for p in model.parameters()]).all())
-
-
-def _step(
-    model: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor, clip: float
-) -> tuple[Tensor, Tensor]:
-    """Take one optimiser step; return its loss and whether it was skipped, still on the device."""
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    norm = nn.utils.clip_grad_norm_(model.parameters(), clip)
-    loss = loss.detach()
-    skipped = ~(loss.isfinite() & norm.isfinite())
-    # What torch's gradient scaler tells fused optimisers: where this is 1 they change neither weights
-    # nor their own state, and nobody waits for the device to know.
-    optimizer.found_inf = skipped.float()  # type: ignore[attr-defined]
-    optimizer.step()
-    return loss, skipped

@@ -12,10 +12,11 @@ from torch import Tensor
 
 from .._random import RandomStreams
 from ..nn.device import autocast
+from ..nn.functions import poisson_sums
 from ..nn.session_network import SessionNetwork
 from ..nn.session_weights import LEAST_BASE_RATE
 from ..schemes import SchemeSampler
-from .batches import MaskedTrials, SessionTensors, mask_trials, mixed_batches
+from .batches import MaskedTrials, Masker, SessionTensors, mixed_batches
 from .loop import TrainingConfig
 from .new_sessions import InferredStarts, PretendedNew
 
@@ -77,7 +78,10 @@ class MaskedPrediction:
         self.config = config
         self.streams = streams
         self.device = training[0].counts.device
-        self.augmentation = {"neuron_dropout": neuron_dropout, "region_dropout": region_dropout}
+        self.is_scheme = torch.eye(len(sampler.schemes), device=self.device)
+        self.mask = Masker(
+            training, sampler, neuron_dropout=neuron_dropout, region_dropout=region_dropout
+        )
         self.balanced = balanced
         self.starts = starts
         self.masks = streams.torch("masks", self.device.type)
@@ -95,36 +99,33 @@ class MaskedPrediction:
 
     def loss(self, batch: Sequence[tuple[int, np.ndarray]]) -> Tensor:
         """Mask a batch's trials, predict, score what was hidden and add the prior."""
-        masked = [self._masked(i, torch.as_tensor(rows, device=self.device)) for i, rows in batch]
+        chosen = [(i, torch.as_tensor(rows, device=self.device)) for i, rows in batch]
+        starts, weights = self.starts, None
+        if starts is not None:
+            weights = [starts.weights(i, trials, self.dropout) for i, trials in chosen]
+        masked = self.mask(chosen, self.masks, weights)
         with autocast(self.device, self.config.precision):
-            states = self.model.states([m.group for m in masked], generator=self.dropout)
-        totals = _Totals.zeros(len(self.sampler.schemes), self.device)
-        for part, state in zip(masked, states, strict=True):
-            totals.add(part, state.log_rates, None)
-        return totals.mean_loss() + self.prior(batch)
+            log_rates = self.model.batch_log_rates(masked.batch, generator=self.dropout)
+        return self._mean_loss(masked, log_rates) + self.prior(batch)
 
-    def prior(self, batch: Sequence[tuple[int, np.ndarray]]) -> Tensor:
+    def _mean_loss(self, masked: MaskedTrials, log_rates: Tensor) -> Tensor:
+        """Mean over schemes of each one's mean loss per entry, so that none dominates."""
+        of_trials = poisson_sums(log_rates, masked.counts, masked.target)
+        chosen = self.is_scheme[masked.batch.scheme]  # (trials, schemes)
+        entries = masked.target.sum((1, 2)) @ chosen
+        n_present = entries.sign().sum().clamp_min_(1)
+        weight = chosen @ (entries.clamp_min_(1) * n_present).reciprocal_()
+        return weight.dot(of_trials)
+
+    def prior(self, batch: Sequence[tuple[int, np.ndarray]]) -> Tensor | float:
         """Return the read-outs' prior, per entry: an epoch counts it once, as it does each trial."""
-        cost, n_entries = torch.zeros((), device=self.device), 0
+        chosen, n_entries = [], 0
         for i, rows in batch:
-            counts = self.training[i].counts
-            n_entries += int(self.training[i].entries[rows].sum())
+            session = self.training[i]
+            n_entries += int(session.entries[rows].sum())
             if self.starts is None or self.starts.learns(i):
-                stitch = self.model.stitch(self.training[i].session_id)
-                cost = cost + stitch.prior() * (len(rows) / len(counts))
-        return cost / max(n_entries, 1)
-
-    def _masked(self, i: int, trials: Tensor) -> MaskedTrials:
-        starts = self.starts
-        weights = None if starts is None else starts.weights(i, trials, self.dropout)
-        return mask_trials(
-            self.training[i],
-            trials,
-            self.sampler,
-            self.masks,
-            weights=weights,
-            **self.augmentation,
-        )
+                chosen.append((self.model.stitch(session.session_id), len(rows) / len(session)))
+        return sum(stitch.prior(share / max(n_entries, 1)) for stitch, share in chosen)
 
     @torch.no_grad()
     def validate(self) -> tuple[float, dict[str, float]] | None:
@@ -209,12 +210,13 @@ class MaskedPrediction:
         generator = self.streams.torch("validation", device.type)
         n_repeats = max(1, round(n_trials / sum(len(s.counts) for s in sessions)))
         for session in sessions:
+            mask = Masker([session], self.sampler)
             trials = torch.arange(len(session.counts), device=device).repeat(n_repeats)
             for rows in trials.split(self.config.batch_size):
-                masked = mask_trials(session, rows, self.sampler, generator)
+                masked = mask([(0, rows)], generator)
                 with autocast(device, self.config.precision):
-                    (state,) = self.model.states([masked.group])
-                yield session.session_id, masked, state.log_rates
+                    log_rates = self.model.batch_log_rates(masked.batch)
+                yield session.session_id, masked, log_rates
 
 
 @dataclass
@@ -230,19 +232,20 @@ class _Totals:
     def zeros(cls, n_schemes: int, device: torch.device) -> _Totals:
         return cls(*(torch.zeros(n_schemes, device=device) for _ in range(4)))
 
-    def add(self, masked: MaskedTrials, log_rates: Tensor, null_log_rates: Tensor | None) -> None:
-        counts, scheme = masked.counts, masked.group.scheme
-        target = masked.target.to(counts.dtype)
-        loss = poisson_loss(log_rates, counts) * target
-        self.loss = self.loss.index_add(0, scheme, loss.sum((1, 2)))
-        self.entries = self.entries.index_add(0, scheme, target.sum((1, 2)))
-        if null_log_rates is not None:
-            null = poisson_loss(null_log_rates, counts) * target
-            self.null_loss = self.null_loss.index_add(0, scheme, null.sum((1, 2)))
-            self.spikes = self.spikes.index_add(0, scheme, (counts * target).sum((1, 2)))
+    def add(self, masked: MaskedTrials, log_rates: Tensor, null_log_rates: Tensor) -> None:
+        counts, target, scheme = masked.counts, masked.target, masked.batch.scheme
+        null = null_log_rates.expand_as(counts)
+        sums = {
+            "loss": poisson_sums(log_rates, counts, target),
+            "null_loss": poisson_sums(null, counts, target),
+            "entries": target.sum((1, 2)),
+            "spikes": (counts * target).sum((1, 2)),
+        }
+        for name, values in sums.items():
+            setattr(self, name, getattr(self, name).index_add(0, scheme, values))
 
     def mean_loss(self) -> Tensor:
-        """Mean over schemes of each one's mean loss per entry, so that none dominates."""
+        """Mean over schemes of each one's mean loss per entry."""
         present = self.entries > 0
         return (self.loss / self.entries.clamp_min(1)).sum() / present.sum().clamp_min(1)
 

@@ -67,5 +67,6 @@ def _targets(stitch: Stitch, masked: MaskedTrials, log_rates: Tensor) -> tuple[T
     """Return base rates, distances from them, counts and schemes of the entries asked for."""
     change = (log_rates - stitch.base) / stitch.shrinkage
     base = stitch.base.expand_as(log_rates)
-    scheme = masked.group.scheme[:, None, None].expand_as(masked.target)
-    return tuple(x[masked.target] for x in (base, change, masked.counts, scheme))
+    scheme = masked.batch.scheme[:, None, None].expand_as(masked.target)
+    asked = masked.target > 0
+    return tuple(x[asked] for x in (base, change, masked.counts, scheme))
