@@ -25,7 +25,11 @@ from .decoding.baselines import DECODING_TASKS, decoding_baselines
 from .decoding.features import block_sizes, read_features
 from .decoding.finetuning import DECODER_STAGES, finetune_readout, split_for_finetuning
 from .decoding.interpretation import region_importance, scores_over_time
-from .decoding.overlap import blocks_of_overlapping, warn_of_shared_bins
+from .decoding.overlap import (
+    blocks_of_overlapping,
+    warn_of_parted_windows,
+    warn_of_shared_bins,
+)
 from .decoding.pretrained import (
     check_scheme,
     fitted_schemes,
@@ -257,11 +261,19 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
             range. Raised before any work.
         UnknownSessionError
             If a fitted pretrainer does not know the session.
+
+        Warns
+        -----
+        NeuromaskWarning
+            If windows overlap and there are no groups, nor enough blocks, to keep together.
         """
         given, recording, target = self._read(X, y)
         check_scheme(given, self.scheme)
         if groups is None:
-            groups = blocks_of_overlapping(X, fewest=2 if self.finetune == "head" else 3)
+            fewest = 2 if self.finetune == "head" else 3
+            groups = blocks_of_overlapping(X, fewest=fewest)
+            if groups is None:
+                warn_of_parted_windows(X, fewest=fewest)
         else:
             groups = read_groups(groups, n_trials=len(recording))
         if (there := recording.observed_trials()) is not None:
@@ -617,7 +629,7 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
         )
         blocks = block_sizes(network.model.n_features, known[0].info.n_neurons, per_bin=True)
         weights = target.trial_weights(self.class_weight)
-        folds = make_folds(target)
+        folds = make_folds(target, blocks_of_overlapping(X, fewest=2))
         answers = []
         for i in bins:
             one = slice(i, i + 1)

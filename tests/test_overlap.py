@@ -9,6 +9,7 @@ from sklearn.model_selection import GroupKFold, KFold
 
 import neuromask as nm
 from neuromask.decoding.overlap import blocks_of_overlapping, warn_of_shared_bins
+from neuromask.decoding.readout import fit_readout
 from neuromask.errors import NeuromaskWarning
 
 from .conftest import TINY
@@ -90,3 +91,53 @@ def test_folds_that_are_given_once_are_used_for_the_warning_and_the_scores(windo
     folds = GroupKFold(3).split(wheel, groups=block)  # a generator
     table = decoder.time_resolved(session, wheel, cv=folds, step=10)
     assert set(table["fold"]) == {0, 1, 2}
+
+
+def test_windows_without_enough_blocks_are_parted_and_it_is_said(windows):
+    session = windows(0.5)
+    pre = nm.MtMPretrainer(**TINY).fit(session)
+    decoder = nm.MtMDecoder(pre, task="regression", random_state=0)
+    wheel, block = session.signals["wheel"], session.trials["block"].to_numpy()
+    one = block == block[0]
+    said = "fit: windows of X overlap and lie in 1 block, where 2 are needed.*cut_windows.*groups="
+    with pytest.warns(NeuromaskWarning, match=said):
+        decoder.fit(session[one], wheel[one])
+    two = np.isin(block, np.unique(block)[:2])
+    tuned = nm.MtMDecoder(pre, task="regression", finetune="full", max_epochs=1, random_state=0)
+    with pytest.warns(NeuromaskWarning, match="lie in 2 blocks, where 3 are needed"):
+        tuned.fit(session[two], wheel[two])
+    nameless = nm.Session(
+        session.counts,
+        session.regions,
+        trials=session.trials[["start"]],
+        bin_width=session.bin_width,
+        session_id=session.session_id,
+    )
+    with pytest.warns(NeuromaskWarning, match="lie in no blocks"):
+        decoder.fit(nameless, wheel)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        decoder.fit(session[two], wheel[two])
+        decoder.fit(nameless, wheel, groups=block)
+        plain = windows(None)
+        decoder.fit(plain, plain.signals["wheel"])
+
+
+def test_a_time_course_of_one_value_a_window_keeps_blocks_together(windows, monkeypatch):
+    session = windows(0.5)
+    pre = nm.MtMPretrainer(**TINY).fit(session)
+    decoder = nm.MtMDecoder(pre, task="regression", random_state=0)
+    block = session.trials["block"].to_numpy()
+    seen = []
+
+    def watched(*arguments, folds, **options):
+        seen.append(folds)
+        return fit_readout(*arguments, folds=folds, **options)
+
+    monkeypatch.setattr("neuromask.decoder.fit_readout", watched)
+    (outer,) = list(GroupKFold(5).split(block, groups=block))[:1]
+    decoder.time_resolved(session, session.signals["wheel"].mean(1), cv=[outer], step=10)
+    assert len(seen) == 2
+    for folds in seen:
+        for training, test in folds:
+            assert not set(block[outer[0]][training]) & set(block[outer[0]][test])

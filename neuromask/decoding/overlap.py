@@ -9,7 +9,7 @@ import numpy as np
 from .._splits import Folds
 from ..errors import warn
 
-__all__ = ["blocks_of_overlapping", "warn_of_shared_bins"]
+__all__ = ["blocks_of_overlapping", "warn_of_parted_windows", "warn_of_shared_bins"]
 
 
 def _starts(X: Any) -> tuple[np.ndarray, float] | None:
@@ -30,6 +30,19 @@ def blocks_of_overlapping(X: Any, *, fewest: int) -> np.ndarray | None:
         return None
     blocks = np.unique(X.trials["block"].to_numpy(), return_inverse=True)[1]
     return blocks if blocks.max(initial=-1) + 1 >= fewest else None
+
+
+def warn_of_parted_windows(X: Any, *, fewest: int) -> None:
+    """Warn where windows overlap and a decoder that has no blocks to keep together must part them."""
+    if _starts(X) is None:
+        return
+    n_blocks = X.trials["block"].nunique() if "block" in X.trials else 0
+    warn(
+        f"windows of X overlap and lie in {n_blocks or 'no'} {'block' if n_blocks == 1 else 'blocks'}, where "
+        f"{fewest} are needed to leave whole ones out; windows that share bins are parted, and the strength and "
+        "scheme that are chosen suit known bins too well. Pass windows of more blocks "
+        "(neuromask.cut_windows(..., n_blocks=10)), or groups=."
+    )
 
 
 def warn_of_shared_bins(X: Any, folds: Folds) -> None:
