@@ -58,6 +58,7 @@ from .decoding.targets import (
     read_labels,
     read_target,
     values_where_observed,
+    whole_signal,
 )
 from .errors import InvalidInputError, public
 from .pretrainer import MtMPretrainer, fitted_network, whole_recording
@@ -384,16 +385,22 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
 
         Parameters
         ----------
-        X : Session or array-like, (trials, time, neurons)
-            Trials of the fitted session.
+        X : Session or array-like, (trials, time, neurons) or (time, neurons)
+            Trials of the fitted session, or, where a signal is decoded, a whole recording, as in
+            `predict`.
         y : array-like
-            True classes or numbers. R² is averaged over variables.
+            True classes or numbers; (time,) or (time, variables) of a whole recording. R² is averaged
+            over variables.
 
         Raises
         ------
         InvalidInputError
             If `y` holds a class that was not fitted, or does not suit the trials.
         """
+        check_is_fitted(self)
+        X, is_whole = whole_recording(X) if self._per_bin else (X, False)
+        if is_whole:
+            y = whole_signal(y, n_time=X.shape[1])
         recording = self._known(X)
         metric = accuracy_score if _decodes_classes(self) else pooled_r2
         truth, answer = self._truth(recording, y), self.predict(recording)

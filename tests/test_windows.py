@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 import neuromask as nm
 from neuromask._windows import cut, stitch
+from neuromask.decoding import pooled_r2
 from neuromask.errors import InvalidInputError, NeuromaskWarning
 
 TINY = {"dim": 16, "n_layers": 1, "n_heads": 2, "max_epochs": 2, "random_state": 0}
@@ -165,6 +166,35 @@ def test_signals_are_decoded_of_shorter_and_longer_trials(session, pre):
     assert whole.shape == (1, 600)
     np.testing.assert_array_equal(decoder.predict(recording[0]), whole[0])
     assert decoder.score(recording, y.reshape(1, 600)) > 0
+
+
+def test_a_decoder_is_scored_on_a_whole_recording(session, pre):
+    y = session.signals["whisker"]
+    recording, signal = session.counts.reshape(600, 9), y.reshape(600)
+    decoder = nm.MtMDecoder(pre, task="regression", random_state=0).fit(session, y)
+    score = decoder.score(recording, signal)
+    assert score == decoder.score(recording[None], signal[None])
+    assert score == pytest.approx(pooled_r2(signal, decoder.predict(recording)))
+    gappy, unknown = recording.astype(float), signal.copy()
+    gappy[100:150], unknown[100:150] = np.nan, np.nan
+    known = ~np.isnan(unknown)
+    assert decoder.score(gappy, unknown) == pytest.approx(
+        pooled_r2(signal[known], decoder.predict(gappy)[known])
+    )
+    both = np.stack([y, 1 - y], axis=2)
+    decoder.fit(session, both)
+    assert decoder.score(recording, both.reshape(600, 2)) == pytest.approx(
+        pooled_r2(both.reshape(1, 600, 2), decoder.predict(recording)[None])
+    )
+
+
+@pytest.mark.parametrize("y", [np.zeros(599), np.zeros((1, 600)), 0.0], ids=lambda y: np.shape(y))
+def test_a_signal_that_is_not_one_of_the_recording_is_refused(session, pre, y):
+    whisker = session.signals["whisker"]
+    decoder = nm.MtMDecoder(pre, task="regression", random_state=0).fit(session, whisker)
+    said = r"score: y has shape .* a whole recording of 600 bins; expected \(600,\)"
+    with pytest.raises(InvalidInputError, match=said):
+        decoder.score(session.counts.reshape(600, 9), y)
 
 
 def test_a_shorter_trial_is_decoded_as_one_that_ended_early(session, pre):

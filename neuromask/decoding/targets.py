@@ -29,6 +29,7 @@ __all__ = [
     "read_target",
     "read_values",
     "values_where_observed",
+    "whole_signal",
 ]
 
 
@@ -302,6 +303,17 @@ def values_where_observed(X: Any, y: Any) -> np.ndarray:
         return values
     where = known.reshape(known.shape + (1,) * (values.ndim - 2))
     return np.where(where, values, np.nan)
+
+
+def whole_signal(y: Any, *, n_time: int) -> np.ndarray:
+    """Return a signal of a whole recording as that of one trial, (1, time) or (1, time, variables)."""
+    values = as_array("y", y, order="K")
+    if values.ndim not in (1, 2) or len(values) != n_time:
+        raise InvalidInputError(
+            f"y has shape {values.shape} and X is a whole recording of {n_time} bins; expected ({n_time},) "
+            f"or ({n_time}, variables), a value in every bin."
+        )
+    return values[None]
 
 
 def _missing(y: Any, values: np.ndarray) -> np.ndarray:
