@@ -5,10 +5,12 @@ import warnings
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter1d
-from sklearn.model_selection import GroupKFold, KFold
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, StratifiedKFold
 
 import neuromask as nm
-from neuromask.decoding.overlap import blocks_of_overlapping, warn_of_shared_bins
+from neuromask.decoding import baselines, decoding_baselines
+from neuromask.decoding.overlap import BlockFolds, blocks_of_overlapping, warn_of_shared_bins
 from neuromask.decoding.readout import fit_readout
 from neuromask.errors import NeuromaskWarning
 
@@ -141,3 +143,55 @@ def test_a_time_course_of_one_value_a_window_keeps_blocks_together(windows, monk
     for folds in seen:
         for training, test in folds:
             assert not set(block[outer[0]][training]) & set(block[outer[0]][test])
+
+
+@pytest.mark.parametrize("task", ["classification", "regression", "signal"])
+def test_baselines_keep_the_blocks_of_overlapping_windows_together(windows, task, monkeypatch):
+    session = windows(0.5)[7:]  # blocks that differ in size, which folds of windows part
+    wheel, block = session.signals["wheel"], session.trials["block"].to_numpy()
+    y = {"classification": np.arange(len(wheel)) % 3, "regression": wheel.mean(1)}.get(task, wheel)
+    parted = []
+
+    class Watched(GridSearchCV):
+        def fit(self, X, y, **params):
+            super().fit(X, y, **params)
+            parted.extend(
+                set(block[training]) & set(block[test])
+                for training, test in self.cv.split(X, y, params.get("groups"))
+            )
+            return self
+
+    monkeypatch.setattr(baselines, "GridSearchCV", Watched)
+    kind = "classification" if task == "classification" else "regression"
+    for name, model in decoding_baselines(kind, per_bin=task == "signal").items():
+        parted.clear()
+        clone(model).fit(session, y)
+        assert parted, name
+        assert not any(parted), name
+        found = model.fit(session.counts, y)[-1]  # counts alone are cut as ever
+        assert any(parted), name
+        assert found.n_splits_ == 5
+
+
+def test_folds_of_blocks_leave_every_class_some_trials_to_train_on():
+    groups = np.repeat(np.arange(6), 4)
+    classes = np.where(groups < 3, "wake", "sleep")
+    folds = list(BlockFolds(StratifiedKFold(2)).split(groups, classes, groups))
+    for training, test in folds:
+        assert set(classes[training]) == {"wake", "sleep"}
+        assert not set(groups[training]) & set(groups[test])
+    lone = np.where(groups < 1, "rare", "common")  # of one block, which cannot be left out whole
+    usual = StratifiedKFold(2)
+    for (_, ours), (_, theirs) in zip(
+        BlockFolds(usual).split(groups, lone, groups), usual.split(groups, lone), strict=True
+    ):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_classifier_of_windows_meets_folds_that_lack_a_class(windows):
+    session = windows(0.5)
+    block = session.trials["block"].to_numpy()
+    y = np.where(np.isin(block, [0, 1, 4]), "wake", "sleep")
+    for name, model in decoding_baselines("classification").items():
+        search = model.fit(session, y)[-1]
+        assert np.isfinite(search.cv_results_["mean_test_score"]).all(), name

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
+from sklearn import get_config
 from sklearn.base import (
     BaseEstimator,
     ClassifierMixin,
@@ -16,14 +17,15 @@ from sklearn.base import (
 from sklearn.cross_decomposition import PLSRegression
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.metrics import make_scorer
-from sklearn.model_selection import GridSearchCV, KFold
-from sklearn.pipeline import make_pipeline
+from sklearn.metrics import log_loss, make_scorer
+from sklearn.model_selection import GridSearchCV, KFold, StratifiedKFold
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from .._checks import check_choice
 from .._observed import observed_mean, values_observed
 from ..errors import public
+from .overlap import BlockFolds, blocks_of_overlapping
 from .scores import pooled_r2
 
 __all__ = [
@@ -39,6 +41,8 @@ __all__ = [
 DECODING_TASKS = ("classification", "regression")
 STRENGTHS = tuple(np.logspace(-4, 2, 7).tolist())
 RANKS = (1, 2, 5, 10)
+# How the baselines leave trials out for their own choices.
+CLASSES, TRIALS = BlockFolds(StratifiedKFold(5)), BlockFolds(KFold(5))
 
 
 @public
@@ -56,7 +60,8 @@ def decoding_baselines(task: str, *, per_bin: bool = False) -> dict[str, BaseEst
     -------
     dict of str to estimator
         Ridge or logistic regression on the trial mean, on three windows and on smoothed counts, and
-        reduced-rank (partial least squares) regression; strengths and ranks are chosen inside.
+        reduced-rank (partial least squares) regression; strengths and ranks are chosen inside, on
+        folds that keep blocks of overlapping windows together.
 
     Examples
     --------
@@ -68,11 +73,9 @@ def decoding_baselines(task: str, *, per_bin: bool = False) -> dict[str, BaseEst
         bins = PerBinRegressor(make_pipeline(StandardScaler(), Ridge()))
         # Over trials: a bin whose neighbours train is told from them, by any strength.
         strengths = {"estimator__ridge__alpha": [10.0**k for k in range(-1, 6)]}
-        search = GridSearchCV(bins, strengths, cv=KFold(5), scoring=make_scorer(pooled_r2))
+        search = GridSearchCV(bins, strengths, cv=TRIALS, scoring=make_scorer(pooled_r2))
         return {
-            "smoothed counts": make_pipeline(
-                FillUnobserved(), FunctionTransformer(_smooth), search
-            ),
+            "smoothed counts": _on_trials(FunctionTransformer(_smooth), search),
             "reduced rank": _reduced_rank(task),
         }
     inputs = {"trial mean": _mean, "three windows": _thirds, "smoothed counts": _smooth_flat}
@@ -80,13 +83,12 @@ def decoding_baselines(task: str, *, per_bin: bool = False) -> dict[str, BaseEst
     for name, function in inputs.items():
         if task == "classification":
             model = LogisticRegression(class_weight="balanced", max_iter=2000)
-            search = GridSearchCV(model, {"C": STRENGTHS}, scoring="neg_log_loss", cv=5)
+            search = GridSearchCV(model, {"C": STRENGTHS}, scoring=_log_likelihood, cv=CLASSES)
         else:
-            search = GridSearchCV(Ridge(), {"alpha": [10.0**k for k in range(-1, 7)]}, cv=5)
+            strengths = {"alpha": [10.0**k for k in range(-1, 7)]}
+            search = GridSearchCV(Ridge(), strengths, cv=TRIALS)
         # All principal components: a rotation that spares the solver features it cannot use.
-        found[name] = make_pipeline(
-            FillUnobserved(), FunctionTransformer(function), StandardScaler(), PCA(), search
-        )
+        found[name] = _on_trials(FunctionTransformer(function), StandardScaler(), PCA(), search)
     found["reduced rank"] = _reduced_rank(task)
     return found
 
@@ -115,6 +117,19 @@ class FillUnobserved(TransformerMixin, BaseEstimator):
         """Return counts (trials, time, neurons), filled."""
         counts, observed = values_observed(X)
         return counts if observed is None else np.where(observed, counts, self.mean_)
+
+
+class _BlockPipeline(Pipeline):
+    """A pipeline that tells the search at its end which overlapping windows to keep together."""
+
+    def fit(self, X: Any, y: Any = None, **params: Any) -> _BlockPipeline:
+        """Fit on trials; `params` are those of the steps."""
+        name = f"{self.steps[-1][0]}__groups"
+        # Where metadata is routed, only what users ask for by name may be passed.
+        if not get_config()["enable_metadata_routing"] and name not in params:
+            blocks = blocks_of_overlapping(X, fewest=2)
+            params |= {} if blocks is None else {name: blocks}
+        return super().fit(X, y, **params)
 
 
 class PerBinRegressor(RegressorMixin, BaseEstimator):
@@ -206,13 +221,21 @@ class ArgmaxClassifier(ClassifierMixin, BaseEstimator):
 def _reduced_rank(task: str) -> BaseEstimator:
     if task == "classification":
         search = GridSearchCV(
-            ArgmaxClassifier(ReducedRankRegressor()), {"estimator__rank": RANKS}, cv=5
+            ArgmaxClassifier(ReducedRankRegressor()), {"estimator__rank": RANKS}, cv=CLASSES
         )
     else:
-        search = GridSearchCV(ReducedRankRegressor(), {"rank": RANKS}, cv=5)
-    return make_pipeline(
-        FillUnobserved(), FunctionTransformer(_smooth_flat), StandardScaler(), PCA(), search
-    )
+        search = GridSearchCV(ReducedRankRegressor(), {"rank": RANKS}, cv=TRIALS)
+    return _on_trials(FunctionTransformer(_smooth_flat), StandardScaler(), PCA(), search)
+
+
+def _on_trials(*steps: Any) -> Pipeline:
+    """Make a pipeline on trials, of which the last step is a search."""
+    return _BlockPipeline(make_pipeline(FillUnobserved(), *steps).steps)
+
+
+def _log_likelihood(model: Any, X: np.ndarray, y: np.ndarray) -> float:
+    """Return the mean log-probability of classes, of which a fold of whole blocks may lack some."""
+    return -log_loss(y, model.predict_proba(X), labels=model.classes_)
 
 
 def _mean(X: Any) -> np.ndarray:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from sklearn.model_selection import BaseCrossValidator, StratifiedKFold
 
-from .._splits import Folds
+from .._splits import Folds, consecutive_folds
 from ..errors import warn
 
-__all__ = ["blocks_of_overlapping", "warn_of_parted_windows", "warn_of_shared_bins"]
+__all__ = [
+    "BlockFolds",
+    "blocks_of_overlapping",
+    "warn_of_parted_windows",
+    "warn_of_shared_bins",
+]
 
 
 def _starts(X: Any) -> tuple[np.ndarray, float] | None:
@@ -63,3 +70,48 @@ def warn_of_shared_bins(X: Any, folds: Folds) -> None:
             f"{n_shared} of {n_test} test windows share bins with training windows, so that scores are too "
             "high. Keep blocks together: cv=GroupKFold(5), groups=session.trials['block']."
         )
+
+
+class BlockFolds(BaseCrossValidator):
+    """Cut trials as another splitter does or, where they are of groups, into folds of whole groups.
+
+    Parameters
+    ----------
+    usual : splitter
+        What cuts trials without groups. One that stratifies also cuts classes of which one lies in a
+        single group, as folds of whole groups would leave that without a trial to train on.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.model_selection import KFold
+    >>> folds = BlockFolds(KFold(2))
+    >>> [test.tolist() for _, test in folds.split(np.empty(5), groups=[0, 0, 0, 0, 1])]
+    [[0, 1, 2, 3], [4]]
+    """
+
+    def __init__(self, usual: BaseCrossValidator) -> None:
+        self.usual = usual
+
+    def split(
+        self, X: Any, y: Any = None, groups: Any = None
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield training and left-out trials."""
+        classes = None
+        if groups is not None:
+            groups = np.asarray(groups)
+            if isinstance(self.usual, StratifiedKFold):
+                classes = np.unique(y, return_inverse=True)[1]
+                if min(len(np.unique(groups[classes == c])) for c in np.unique(classes)) < 2:
+                    groups = None
+        if groups is None:
+            yield from self.usual.split(X, y)
+        else:
+            n_folds = self.usual.get_n_splits(X, y)
+            yield from consecutive_folds(len(groups), n_folds, classes=classes, groups=groups)
+
+    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
+        """Return how many folds there are."""
+        if groups is None:
+            return self.usual.get_n_splits(X, y)
+        return sum(1 for _ in self.split(X, y, groups))
