@@ -17,7 +17,8 @@ train, test = session[:200], session[200:]
 pre = nm.MtMPretrainer(dim=64, max_epochs=30, random_state=0).fit(train)
 
 table = pre.evaluate(test)
-print(nm.summarise(table).round(3).to_string(index=False))
+scores = nm.summarise(table)
+print(scores[["task", "bps_weighted", "bps", "d2", "n_neurons"]].round(3).to_string(index=False))
 
 others = [region for region in pre.regions_ if region != "CA1"]
 rates = pre.translate(test, source=others, target="CA1")

@@ -31,7 +31,8 @@ for n_trials in (20, 90):
         scores = nm.summarise(model.evaluate(test))
         tables.append(scores.assign(model=name, n_trials=n_trials))
 table = pd.concat(tables)
-print(table.pivot_table(index=["n_trials", "model"], columns="task", values="bps").round(3))
+means = table.pivot_table(index=["n_trials", "model"], columns="task", values="bps")
+print(means.round(3).to_string())
 
 folder = Path(sys.argv[1] if len(sys.argv) > 1 else ".")
 figure = nm.plots.plot_scaling(table, x="n_trials", label="trials of the new animal")

@@ -175,7 +175,7 @@ def shown_small(first_line):
         ("pre = nm.", "test", (20, 20, 12)),
     ],
 )
-def test_what_the_readme_shows_runs(first_line, name, expected, tmp_path, monkeypatch):
+def test_what_the_readme_shows_runs(first_line, name, expected, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     session = nm.simulate(60, n_neurons=12, n_time=20)
     names = {"nm": nm, "session": session, "train": session[:40], "test": session[40:]}
@@ -183,5 +183,7 @@ def test_what_the_readme_shows_runs(first_line, name, expected, tmp_path, monkey
         warnings.simplefilter("ignore", nm.NeuromaskWarning)  # a toy model loses to baselines
         exec(compile(shown_small(first_line), "README.md", "exec"), names)
     assert names[name].shape == expected
+    shown = capsys.readouterr().out.splitlines()
+    assert all(len(line) <= 80 and " ... " not in line for line in shown)
     served = names.get("tuned", names["pre"])
     assert served.predict(names[name] if name == "new" else names["test"]).shape == expected

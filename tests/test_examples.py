@@ -37,10 +37,13 @@ CASES = [
 @pytest.mark.parametrize(("example", "python"), CASES)
 def test_example_runs_and_makes_a_picture(example, python, tmp_path):
     environment = {"MPLBACKEND": "agg", "OMP_NUM_THREADS": "1", "PATH": ""}
-    subprocess.run(
+    run = subprocess.run(
         [sys.executable, *python, example, str(tmp_path)],
         check=True,
         capture_output=True,
         env=environment,
+        encoding="utf-8",
     )
     assert list(tmp_path.glob("*.png"))
+    # How pandas shows that it leaves out columns of a table.
+    assert " ... " not in run.stdout
