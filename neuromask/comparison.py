@@ -17,7 +17,7 @@ from ._recordings import check_own_names, is_session_list
 from ._splits import hold_out, n_held_out
 from ._tables import need_columns
 from .errors import InvalidInputError, about, public, suggest, warn
-from .evaluation import summarise
+from .evaluation import neuron_groups, summarise
 from .pretrainer import MtMPretrainer, check_parameters
 from .schemes import MTM_SCHEMES, describe_scheme, resolve_schemes
 from .session import Session
@@ -50,6 +50,7 @@ def compare(
     test_fraction: float = 0.2,
     tasks: Sequence[str] | None = None,
     neurons: Any = None,
+    groups: Any = None,
     n_forward_bins: int | None = None,
     path: str | os.PathLike | None = None,
     progress: Callable[[str], None] | None = None,
@@ -75,7 +76,7 @@ def compare(
         Values of ``random_state``.
     test_fraction : float, default=0.2
         Share of the trials to set aside, where `X_test` is not given.
-    tasks, neurons, n_forward_bins
+    tasks, neurons, groups, n_forward_bins
         What to score, see :meth:`MtMPretrainer.evaluate`.
     path : path-like, optional
         CSV file that the scores of each fit are written to as soon as it is done. Fits that are in it
@@ -121,6 +122,10 @@ def compare(
     check_fraction("test_fraction", test_fraction, low=1e-6, high=1 - 1e-6)
     pairs = _pairs(X, X_test, test_fraction)
     options = {"tasks": tasks, "neurons": neurons, "n_forward_bins": n_forward_bins}
+    if groups is not None:  # else tables that were written before are gone on with
+        options["groups"] = groups
+        for training, _ in pairs:
+            neuron_groups(groups, training.n_neurons)
     kept = _Kept(path)
     plan = [
         (training, test, seed, name) for training, test in pairs for seed in seeds for name in fits

@@ -554,6 +554,7 @@ class MtMPretrainer(
         *,
         task: str = "co_smoothing",
         neurons: Any = None,
+        groups: Any = None,
         n_forward_bins: int | None = None,
     ) -> np.ndarray:
         """Predict every entry while it is hidden: the rates that `evaluate` scores.
@@ -565,10 +566,13 @@ class MtMPretrainer(
         ----------
         X : Session or array-like, (trials, time, neurons)
             Trials of a fitted session.
-        task : {"co_smoothing", "forward_prediction", "intra_region", "inter_region"}
+        task : {"co_smoothing", "forward_prediction", "intra_region", "inter_region", \
+                "group_co_smoothing"}
             What is hidden while an entry is predicted, see :func:`neuromask.evaluate`.
         neurons : array-like of bool or int, optional
             Neurons to predict; all by default, and all are inputs.
+        groups : int or array-like, (neurons,), optional
+            Groups of neurons that ``group_co_smoothing`` hides together.
         n_forward_bins : int, optional
             Bins that forward prediction hides; the last tenth by default.
 
@@ -596,6 +600,7 @@ class MtMPretrainer(
                 _as_session(recording),
                 task=task,
                 neurons=neurons,
+                groups=groups,
                 n_forward_bins=_forward_bins(n_forward_bins, recording),
                 ignore_regions=self.ignore_regions,
                 progress=show,
@@ -683,10 +688,11 @@ class MtMPretrainer(
         *,
         tasks: Sequence[str] | None = None,
         neurons: Any = None,
+        groups: Any = None,
         n_forward_bins: int | None = None,
         null_rates: Any = None,
     ) -> pd.DataFrame:
-        """Score test trials on the four tasks; see :func:`neuromask.evaluate`.
+        """Score test trials on the four tasks, and on held-out groups; see :func:`neuromask.evaluate`.
 
         Parameters
         ----------
@@ -696,6 +702,9 @@ class MtMPretrainer(
             Tasks to score; all that the sessions allow by default.
         neurons : array-like of bool or int, optional
             Neurons to score.
+        groups : int, array-like (neurons,), or a list of these for a list of Sessions, optional
+            Groups of neurons that are hidden together and scored as ``group_co_smoothing``, beside
+            `tasks`: 10 hides a tenth at a time.
         n_forward_bins : int, optional
             Bins that forward prediction hides; the last tenth by default.
         null_rates : array-like, (neurons,), or a list of these for a list of Sessions, optional
@@ -710,15 +719,11 @@ class MtMPretrainer(
         check_is_fitted(self)
         options = {"tasks": tasks, "neurons": neurons, "n_forward_bins": n_forward_bins}
         if is_session_list(X):
-            nulls = [None] * len(X) if null_rates is None else list(null_rates)
-            if len(nulls) != len(X):
-                raise InvalidInputError(
-                    f"null_rates has {len(nulls)} entries for {len(X)} sessions; expected a list "
-                    "with the rates of each."
-                )
+            nulls = _of_each("null_rates", null_rates, len(X))
+            grouped = _of_each("groups", groups, len(X))
             tables = [
-                self.evaluate(x, null_rates=null, **options)
-                for x, null in zip(X, nulls, strict=True)
+                self.evaluate(x, null_rates=null, groups=of_x, **options)
+                for x, null, of_x in zip(X, nulls, grouped, strict=True)
             ]
             whole = pd.concat(tables, ignore_index=True)
             whole.attrs["excluded"] = [row for t in tables for row in t.attrs["excluded"]]
@@ -731,6 +736,7 @@ class MtMPretrainer(
                 _as_session(recording),
                 ignore_regions=self.ignore_regions,
                 null_rates=null_rates,
+                groups=groups,
                 progress=show,
                 **options,
             )
@@ -1188,6 +1194,19 @@ def _forward_bins(asked: int | None, recording: Recording) -> int | None:
             "fewer, so that a window sees something."
         )
     return max(1, round(0.1 * longest)) if asked is None else asked
+
+
+def _of_each(name: str, given: Any, n_sessions: int) -> list:
+    """Return an entry for each session of a list: those of a list, or one thing for all of them."""
+    if not isinstance(given, Iterable):
+        return [given] * n_sessions
+    entries = list(given)
+    if len(entries) != n_sessions:
+        raise InvalidInputError(
+            f"{name} has {len(entries)} entries for {n_sessions} sessions; expected a list with the "
+            f"{name} of each."
+        )
+    return entries
 
 
 def whole_recording(X: Any) -> tuple[Any, bool]:

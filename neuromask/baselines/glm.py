@@ -13,7 +13,7 @@ from .._checks import as_names, check_choice, check_fraction, check_positive_int
 from .._observed import average_where_unknown, observed_mean, observed_smooth, smoothed_psth
 from .._splits import every_tenth
 from ..errors import InvalidInputError, public
-from ..evaluation import REGION_TASKS, TASKS
+from ..evaluation import GROUP_TASK, REGION_TASKS, TASKS, neuron_groups, with_group_task
 from ..session import as_session
 from .rates import check_alike, read_with_data
 
@@ -38,6 +38,9 @@ class PoissonGLM:
     ----------
     tasks : sequence of str, optional
         Tasks to fit; all four by default.
+    groups : int or array-like, (neurons,), optional
+        Groups of neurons, as in :func:`neuromask.evaluate`, which ``group_co_smoothing`` is fitted for
+        beside `tasks`: a neuron reads those of other groups. Give `evaluate` the same ones.
     ridges : sequence of float, default=(1e4, 3e3, 1e3, 300, 100)
         Ridge strengths to choose from, on the sum of squared weights.
     smoothing : float, default=3
@@ -66,12 +69,14 @@ class PoissonGLM:
         self,
         tasks: Sequence[str] | None = None,
         *,
+        groups: Any = None,
         ridges: Sequence[float] = (1e4, 3e3, 1e3, 300.0, 100.0),
         smoothing: float = 3.0,
         n_components: int = 50,
         n_forward_bins: int | None = None,
     ) -> None:
         self.tasks = tasks
+        self.groups = groups
         self.ridges = ridges
         self.smoothing = smoothing
         self.n_components = n_components
@@ -93,7 +98,7 @@ class PoissonGLM:
         Raises
         ------
         InvalidInputError
-            For unknown tasks, ridges that are not positive, region tasks without regions, or
+            For unknown tasks, bad groups, ridges that are not positive, region tasks without regions, or
             validation trials of another shape.
         """
         tasks = self._check_parameters()
@@ -102,6 +107,7 @@ class PoissonGLM:
         regions = getattr(X, "regions", None) if regions is None else regions
         n_neurons = counts.shape[2]
         labels = None if regions is None else check_regions(regions, n_neurons, counts.shape)
+        self._groups = None if self.groups is None else neuron_groups(self.groups, n_neurons)
         if X_val is None:
             rows = every_tenth(len(counts))
             counts, validation = (counts[r] for r in rows)
@@ -141,7 +147,8 @@ class PoissonGLM:
         Raises
         ------
         InvalidInputError
-            Before `fit`, for a task that was not fitted, or for trials of another shape.
+            Before `fit`, for a task that was not fitted, for trials of another shape, or where other
+            groups are hidden than those that were fitted.
         """
         check_alike(self, counts, "offset_")
         if task not in self.weights_:
@@ -149,6 +156,8 @@ class PoissonGLM:
                 f"task {task!r} was not fitted; fitted are "
                 f"{list(self.weights_)}. Name it in tasks and fit again."
             )
+        if task == GROUP_TASK and self._groups is not None:
+            _check_hidden(hidden, self._groups)
         offset = self.offset_
         if task == "forward_prediction":
             bins = np.flatnonzero(~hidden.all((0, 2)))
@@ -172,7 +181,8 @@ class PoissonGLM:
         """Refuse parameters out of range; return the tasks."""
         tasks = TASKS if self.tasks is None else as_names("tasks", self.tasks)
         for task in tasks:
-            check_choice("tasks", task, TASKS)
+            check_choice("tasks", task, (*TASKS, GROUP_TASK))
+        tasks = with_group_task("tasks", tasks, self.groups)
         ridges = self.ridges if isinstance(self.ridges, (Sequence, np.ndarray)) else ()
         if not len(ridges) or not all(isinstance(r, Real) and 0 < r < np.inf for r in ridges):
             raise InvalidInputError(
@@ -192,6 +202,8 @@ class PoissonGLM:
         if task in REGION_TASKS and labels is not None:
             same = labels[:, None] == labels[None]
             allowed &= same if task == "intra_region" else ~same
+        elif task == GROUP_TASK and self._groups is not None:
+            allowed &= self._groups[:, None] != self._groups[None]
         parts = (training, validation)
         designs = [self._standardise(*part).reshape(-1, n_neurons) for part in parts]
         offsets = [_offset_where(self.offset_, *part).reshape(-1, n_neurons) for part in parts]
@@ -280,6 +292,17 @@ def _offset_where(
     """Give each trial the log-rates (bins, neurons), or no rate where nothing was observed."""
     offsets = np.broadcast_to(offset, counts.shape)
     return offsets if observed is None else np.where(observed, offsets, NO_LOG_RATE)
+
+
+def _check_hidden(hidden: np.ndarray, groups: np.ndarray) -> None:
+    """Refuse trials in which no group is hidden as a whole."""
+    whole = np.asarray(hidden.all(1))  # (trials, neurons)
+    found = [whole[:, groups == group].all(1) for group in np.unique(groups)]
+    if not np.any(found, axis=0).all():
+        raise InvalidInputError(
+            "the neurons that are hidden together are no group that was fitted; expected the same "
+            "groups in both: PoissonGLM(groups=10) and evaluate(..., groups=10)."
+        )
 
 
 def _bins(trials: Trials, bins: slice) -> Trials:

@@ -1,4 +1,4 @@
-"""Four tasks that score how well a recording is predicted from parts of itself.
+"""Four tasks, and held-out groups, that score how well a recording is predicted from parts of itself.
 
 :func:`predict_hidden` hides entries and asks any callable for their rates; :func:`evaluate` scores
 these rates; :func:`summarise` makes a few numbers of the scores of many neurons.
@@ -6,11 +6,13 @@ these rates; :func:`summarise` makes a few numbers of the scores of many neurons
 can be predicted.
 """
 
+from .groups import GROUP_TASK, neuron_groups, with_group_task
 from .hiding import REGION_TASKS, TASK_SCHEMES, TASKS, PredictRates, predict_hidden, task_scheme
 from .reliability import bits_interval, psth_reliability
 from .scores import MIN_SPIKES, evaluate, summarise
 
 __all__ = [
+    "GROUP_TASK",
     "MIN_SPIKES",
     "REGION_TASKS",
     "TASKS",
@@ -18,8 +20,10 @@ __all__ = [
     "PredictRates",
     "bits_interval",
     "evaluate",
+    "neuron_groups",
     "predict_hidden",
     "psth_reliability",
     "summarise",
     "task_scheme",
+    "with_group_task",
 ]

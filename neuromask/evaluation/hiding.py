@@ -17,6 +17,7 @@ from .._checks import as_array, as_names, check_choice, check_positive_int, chec
 from .._counts import read_spikes
 from ..errors import InvalidInputError, public
 from ..session import as_session
+from .groups import GROUP_TASK, neuron_groups, with_group_task
 
 if TYPE_CHECKING:
     from ..schemes import Scheme
@@ -47,8 +48,10 @@ TASK_SCHEMES = {
     "forward_prediction": ("causal", "temporal"),
     "intra_region": ("intra-region", "neuron"),
     "inter_region": ("inter-region", "neuron"),
+    GROUP_TASK: ("neuron", "random"),
 }
-TASKS = tuple(TASK_SCHEMES)
+# What is scored unless tasks are named; held-out groups are a task only where there are groups.
+TASKS = tuple(task for task in TASK_SCHEMES if task != GROUP_TASK)
 REGION_TASKS = ("intra_region", "inter_region")
 
 
@@ -71,6 +74,7 @@ class Request:
     n_forward: int
     ignored: tuple[str, ...]
     max_bytes: int
+    groups: np.ndarray | None = None  # (neurons,) numbers of groups that are hidden together
 
     @classmethod
     def read(
@@ -81,6 +85,7 @@ class Request:
         n_forward_bins: int | None,
         ignore_regions: Sequence[str],
         max_bytes: int,
+        groups: Any = None,
     ) -> Request:
         """Check what users pass; see :func:`neuromask.evaluate`."""
         counts, observed = read_spikes(X)
@@ -95,6 +100,7 @@ class Request:
             _forward_bins(n_forward_bins, n_time),
             as_names("ignore_regions", ignore_regions),
             max_bytes,
+            None if groups is None else neuron_groups(groups, n_neurons),
         )
 
     def window(self, task: str) -> slice:
@@ -111,6 +117,7 @@ def predict_hidden(
     *,
     task: str = "co_smoothing",
     neurons: Any = None,
+    groups: Any = None,
     n_forward_bins: int | None = None,
     ignore_regions: Sequence[str] = ("root", "void"),
     max_bytes: int = 2**26,
@@ -131,6 +138,8 @@ def predict_hidden(
         As in :func:`evaluate`.
     task : str, default="co_smoothing"
         What is hidden while an entry is predicted, see :func:`evaluate`.
+    groups : int or array-like, (neurons,), optional
+        Groups of neurons that are hidden together, as in :func:`evaluate`; for ``group_co_smoothing``.
 
     Returns
     -------
@@ -152,8 +161,12 @@ def predict_hidden(
     (20, 20, 8)
     """
     X = as_session(X)
-    request = Request.read(X, regions, neurons, n_forward_bins, ignore_regions, max_bytes)
-    (name,) = chosen_tasks("task", [task], request.labels)
+    if groups is not None and task != GROUP_TASK:
+        raise InvalidInputError(
+            f"groups are given for task={task!r}, which hides none; expected task={GROUP_TASK!r}."
+        )
+    request = Request.read(X, regions, neurons, n_forward_bins, ignore_regions, max_bytes, groups)
+    (name,) = chosen_tasks("task", [task], request.labels, request.groups)
     if not callable(predict_rates):
         raise InvalidInputError(
             f"predict_rates is a {type(predict_rates).__name__}; expected a function "
@@ -186,6 +199,11 @@ def passes_of(task: str, request: Request, excluded: list[dict]) -> Iterator[Pas
     if task == "co_smoothing":
         for neuron in chosen:
             yield Pass((everyone == neuron)[None], np.array([neuron]))
+        return
+    if task == GROUP_TASK and request.groups is not None:
+        for group in np.unique(request.groups[chosen]):
+            inside = request.groups == group
+            yield Pass(inside[None], chosen[inside[chosen]])
         return
     if task == "forward_prediction":
         if n_time < 2:
@@ -237,20 +255,24 @@ def predict_passes(
 
 
 def chosen_tasks(
-    argument: str, tasks: Sequence[str] | None, labels: np.ndarray | None
+    argument: str,
+    tasks: Sequence[str] | None,
+    labels: np.ndarray | None,
+    groups: np.ndarray | None = None,
 ) -> tuple[str, ...]:
     """Check the names of tasks, all that regions allow where none are named; `argument` is theirs."""
     if tasks is None:
-        return TASKS if labels is not None else tuple(t for t in TASKS if t not in REGION_TASKS)
+        allowed = TASKS if labels is not None else tuple(t for t in TASKS if t not in REGION_TASKS)
+        return with_group_task(argument, allowed, groups)
     names = as_names(argument, tasks)
     for name in names:
-        check_choice(argument, name, TASKS)
+        check_choice(argument, name, tuple(TASK_SCHEMES))
         if name in REGION_TASKS and labels is None:
             raise InvalidInputError(
                 f"task {name!r} needs a region for each neuron and none are known; pass "
                 "regions or a Session that has them."
             )
-    return tuple(dict.fromkeys(names))
+    return with_group_task(argument, tuple(dict.fromkeys(names)), groups)
 
 
 def check_rates(rates: np.ndarray, what: str) -> None:

@@ -53,6 +53,7 @@ def evaluate(
     *,
     tasks: Sequence[str] | None = None,
     neurons: Any = None,
+    groups: Any = None,
     n_forward_bins: int | None = None,
     ignore_regions: Sequence[str] = ("root", "void"),
     null_rates: Any = None,
@@ -68,6 +69,7 @@ def evaluate(
     forward_prediction all neurons, bins before the last             the last bins
     intra_region       the other neurons of the neuron's own region  one neuron, all bins
     inter_region       all other regions                             a whole region
+    group_co_smoothing all other groups, where `groups` are given    a group, all bins
     ================== ============================================= =======================
 
     Parameters
@@ -83,9 +85,14 @@ def evaluate(
     regions : array-like of str, (neurons,), optional
         Region of each neuron, where `X` does not carry them.
     tasks : sequence of str, optional
-        Tasks to score; all four by default, or those possible without regions.
+        Tasks to score; the first four by default, or those possible without regions.
     neurons : array-like of bool or int, optional
         Neurons to score; all are still inputs.
+    groups : int or array-like, (neurons,), optional
+        Groups of neurons that are hidden together and scored as ``group_co_smoothing``, beside `tasks`:
+        a name or number for each neuron, or how many groups to deal neurons to. With 10, a tenth is
+        hidden at a time, as in the community's benchmarks, in ten passes. Neurons are dealt like
+        cards in the order of ``numpy.random.default_rng(0).permutation(n_neurons)``. None by default.
     n_forward_bins : int, optional
         Bins that forward prediction hides; a tenth of the trial by default.
     ignore_regions : sequence of str, default=("root", "void")
@@ -108,7 +115,7 @@ def evaluate(
     Raises
     ------
     InvalidInputError
-        For unknown tasks, region tasks without regions, bad selections, or rates of a wrong shape,
+        For unknown tasks, region tasks without regions, bad selections or groups, or rates of a wrong shape,
         negative or not finite.
 
     Examples
@@ -121,9 +128,9 @@ def evaluate(
     ['co_smoothing', 'forward_prediction', 'inter_region', 'intra_region']
     """
     X = as_session(X)
-    request = Request.read(X, regions, neurons, n_forward_bins, ignore_regions, max_bytes)
+    request = Request.read(X, regions, neurons, n_forward_bins, ignore_regions, max_bytes, groups)
     counts, labels = request.counts, request.labels
-    asked = chosen_tasks("tasks", tasks, labels)
+    asked = chosen_tasks("tasks", tasks, labels, request.groups)
     null = _null_rates(null_rates, counts.shape[2])
     if not callable(predict_rates):
         given = _given_rates(predict_rates, counts.shape)

@@ -23,6 +23,7 @@ LABELS = {
     "forward_prediction": "forward",
     "intra_region": "intra-region",
     "inter_region": "inter-region",
+    "group_co_smoothing": "group co-smoothing",
 }
 
 
