@@ -566,8 +566,7 @@ class MtMPretrainer(
         ----------
         X : Session or array-like, (trials, time, neurons)
             Trials of a fitted session.
-        task : {"co_smoothing", "forward_prediction", "intra_region", "inter_region", \
-                "group_co_smoothing"}
+        task : str, default="co_smoothing"
             What is hidden while an entry is predicted, see :func:`neuromask.evaluate`.
         neurons : array-like of bool or int, optional
             Neurons to predict; all by default, and all are inputs.
