@@ -6,8 +6,8 @@ import copy
 import dataclasses
 import inspect
 import os
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -760,13 +760,8 @@ class MtMPretrainer(
     def _predict_rates(self, recording: Recording) -> PredictRates:
         """Give the function that answers the tasks' questions about trials of a fitted session."""
         network = fitted_network(self)
-
-        def predict_rates(counts: np.ndarray, hidden: np.ndarray, task: str) -> np.ndarray:
-            # What was not observed is among the hidden entries.
-            asked = replace(recording, counts=counts, observed=None)
-            return network.rates(asked, hidden, task_scheme(self.schemes_, task))
-
-        return predict_rates
+        kind = _PredictsOneByOne if network.hides_one_by_one else _PredictsRates
+        return kind(network, recording)
 
     @public
     def save(self, folder: str | os.PathLike, *, overwrite: bool = False) -> Path:
@@ -934,6 +929,37 @@ class MtMPretrainer(
             region_dropout=self.region_dropout,
             balanced=self.session_sampling == "balanced",
         )
+
+
+@dataclass(frozen=True)
+class _PredictsRates:
+    """Answers the tasks' questions about trials of a fitted session."""
+
+    network: FittedNetwork
+    recording: Recording
+
+    def __call__(self, counts: np.ndarray, hidden: np.ndarray, task: str) -> np.ndarray:
+        """Predict trials in which entries are hidden, among them all that was not observed."""
+        asked = replace(self.recording, counts=counts, observed=None)
+        return self.network.rates(asked, hidden, task_scheme(self.network.schemes, task))
+
+
+class _PredictsOneByOne(_PredictsRates):
+    """Hides neurons one by one at less than the cost of a pass for each."""
+
+    def one_by_one(
+        self,
+        counts: np.ndarray,
+        observed: np.ndarray | None,
+        hidden: np.ndarray,
+        neurons: np.ndarray,
+        task: str,
+        tell: Callable[[int], None],
+    ) -> np.ndarray:
+        """See :class:`neuromask.evaluation.hiding.PredictsOneByOne`."""
+        asked = replace(self.recording, counts=counts, observed=observed)
+        scheme = task_scheme(self.network.schemes, task)
+        return self.network.one_by_one(asked, hidden, neurons, scheme, tell)
 
 
 def fitted_network(pretrainer: MtMPretrainer) -> FittedNetwork:

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 
 import neuromask as nm
 from neuromask.nn import backbones
+from neuromask.pretrainer import fitted_network
 
 from .conftest import TINY
 
@@ -52,6 +53,8 @@ def test_a_users_network_fits_adapts_saves_and_loads(registered, tmp_path):
     pre = nm.MtMPretrainer(backbone="filter", **options).fit(known)
     assert pre.history_["val_bps"].iloc[-1] > 0.03  # of trials that it did not train on
     assert pre.transform(known[0]).shape == (120, 16)
+    assert not fitted_network(pre).hides_one_by_one
+    assert len(pre.evaluate(known[0], tasks=["co_smoothing"])) == 12
     tuned = pre.finetune(new, max_epochs=3)
     before = tuned.predict(new)
     loaded = nm.load(tuned.save(tmp_path / "model"))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -40,6 +40,40 @@ __all__ = [
 ]
 
 PredictRates = Callable[[np.ndarray, np.ndarray, str], np.ndarray]
+
+
+@runtime_checkable
+class PredictsOneByOne(Protocol):
+    """What may predict neurons one by one at less than the cost of a call for each of them."""
+
+    def one_by_one(
+        self,
+        counts: np.ndarray,
+        observed: np.ndarray | None,
+        hidden: np.ndarray,
+        neurons: np.ndarray,
+        task: str,
+        tell: Callable[[int], None],
+    ) -> np.ndarray:
+        """Return rates (trials, time, n_asked) of neurons that are each hidden while predicted.
+
+        Parameters
+        ----------
+        counts : ndarray, (trials, time, neurons)
+            All counts, of which those of a neuron must have no part in its own prediction.
+        observed : ndarray of bool, (trials, time, neurons), or None
+            Which of them were observed; None where all were.
+        hidden : ndarray of bool, (neurons,)
+            Neurons that are hidden beside the one that is predicted.
+        neurons : ndarray of int, (n_asked,)
+            Neurons to predict.
+        task : str
+            The task.
+        tell : callable
+            Told how many neurons are done.
+        """
+
+
 Progress = Callable[[int, int], None]
 
 # Schemes whose prompt serves a task, best first.
@@ -61,6 +95,20 @@ class Pass:
 
     hidden: np.ndarray  # (time, neurons) bool, or a shape that broadcasts to it
     answers: np.ndarray  # (answers,) neuron indices
+    one_by_one: bool = False  # whether each of these is hidden in turn, beside `hidden`
+
+    def __len__(self) -> int:
+        """Return how many times entries are hidden and asked for."""
+        return len(self.answers) if self.one_by_one else 1
+
+    def in_turn(self) -> Iterator[Pass]:
+        """Yield passes that hide all their neurons at once."""
+        if not self.one_by_one:
+            yield self
+            return
+        everyone = np.arange(self.hidden.shape[1])
+        for neuron in self.answers:
+            yield Pass(self.hidden | (everyone == neuron), np.array([neuron]))
 
 
 @dataclass(frozen=True)
@@ -180,7 +228,7 @@ def predict_hidden(
         nonlocal done
         done += n
         if progress is not None:
-            progress(done, len(passes))
+            progress(done, sum(map(len, passes)))
 
     return predict_passes(predict_rates, request, name, passes, tell)
 
@@ -195,10 +243,8 @@ def passes_of(task: str, request: Request, excluded: list[dict]) -> Iterator[Pas
     """Enumerate what a task hides, noting what it leaves out."""
     _, n_time, n_neurons = request.counts.shape
     labels, chosen = request.labels, request.chosen
-    everyone = np.arange(n_neurons)
     if task == "co_smoothing":
-        for neuron in chosen:
-            yield Pass((everyone == neuron)[None], np.array([neuron]))
+        yield Pass(np.zeros((1, n_neurons), dtype=bool), chosen, one_by_one=True)
         return
     if task == GROUP_TASK and request.groups is not None:
         for group in np.unique(request.groups[chosen]):
@@ -225,9 +271,8 @@ def passes_of(task: str, request: Request, excluded: list[dict]) -> Iterator[Pas
             excluded.append(left_out(task, str(region), int(inside.sum()), reason))
         elif task == "inter_region" and len(answers):
             yield Pass(inside[None], answers)
-        elif task == "intra_region":
-            for neuron in answers:
-                yield Pass((~inside | (everyone == neuron))[None], np.array([neuron]))
+        elif task == "intra_region" and len(answers):
+            yield Pass(~inside[None], answers, one_by_one=True)
 
 
 def left_out(task: str, region: str | None, n_neurons: int, reason: str) -> dict:
@@ -248,6 +293,16 @@ def predict_passes(
     """
     counts = request.counts
     rates = np.full(counts.shape, np.nan, dtype=np.float32)
+    if isinstance(predict_rates, PredictsOneByOne):
+        asked = [p for p in passes if p.one_by_one]
+        passes = [p for p in passes if not p.one_by_one]
+        for p in asked:
+            answer = predict_rates.one_by_one(
+                counts, request.observed, p.hidden[0], p.answers, task, tell
+            )
+            check_rates(answer, "one_by_one returned rates")
+            rates[:, :, p.answers] = answer
+    passes = [single for p in passes for single in p.in_turn()]
     for stack in _stacks(passes, counts, request.max_bytes):
         _fill(rates, predict_rates, request, stack, task)
         tell(sum(rows.stop in (None, len(counts)) for _, rows in stack))

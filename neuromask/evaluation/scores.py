@@ -138,7 +138,7 @@ def evaluate(
     plan = {task: list(passes_of(task, request, excluded)) for task in asked}
     if labels is None and tasks is None:
         excluded += [left_out(task, None, 0, "no regions are known") for task in REGION_TASKS]
-    total, done, rows = sum(len(passes) for passes in plan.values()), 0, []
+    total, done, rows = sum(len(p) for passes in plan.values() for p in passes), 0, []
 
     def tell(n: int) -> None:
         nonlocal done

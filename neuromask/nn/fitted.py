@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,15 +13,18 @@ from .._known import Recording
 from .._windows import cut, stitch
 from ..schemes import Scheme
 from .device import autocast
+from .ndt1 import NDT1
+from .ndt2 import NDT2
+from .one_by_one import rates_one_by_one
 from .session_network import SessionNetwork
 from .session_weights import TrialGroup
 
 __all__ = ["FittedNetwork"]
 
-# Trials in one pass: enough to fill two cores, few enough for their caches; fewer of long trials,
-# whose matrices grow with the square of their bins.
-TRIALS_A_PASS = 128
-BYTES_A_PASS = 2**30
+# Trials in one pass: enough to fill two cores, few enough for their caches; fewer of long trials, so
+# that a pass takes no more than this.
+TRIALS_A_PASS = 64
+BYTES_A_PASS = 2**28
 
 
 @dataclass(frozen=True)
@@ -106,19 +109,100 @@ class FittedNetwork:
         -------
         ndarray of float32, (trials, ...)
         """
+        shape = recording.counts.shape
+        n_at_once = self._trials_a_pass(recording.info.session_id, shape[1])
+        hidden = np.broadcast_to(hidden, shape)
+        out = np.empty(0, dtype=np.float32)
+        for rows, group in self._groups(recording, hidden, scheme, n_at_once):
+            with autocast(self.device, self.precision):
+                part = compute(group).float().cpu().numpy()
+            if rows.start == 0:  # only now is it known what comes out
+                out = np.empty((shape[0], *part.shape[1:]), dtype=np.float32)
+            out[rows] = part
+        return out
+
+    @property
+    def hides_one_by_one(self) -> bool:
+        """Whether `one_by_one` knows the network; one that derives from it may do anything else."""
+        return type(self.model) in (NDT1, NDT2)
+
+    def one_by_one(
+        self,
+        recording: Recording,
+        hidden: np.ndarray,
+        neurons: np.ndarray,
+        scheme: int,
+        tell: Callable[[int], None] = lambda n: None,
+    ) -> np.ndarray:
+        """Predict neurons, each while it is hidden in all bins beside those that are hidden already.
+
+        Parameters
+        ----------
+        recording : Recording
+            Trials of a fitted session.
+        hidden : ndarray of bool, (neurons,)
+            Neurons that are never seen.
+        neurons : ndarray of int, (n_asked,)
+            Neurons to predict.
+        scheme : int
+            Number of the scheme whose prompt and attention to use.
+        tell : callable, optional
+            Told how many of the neurons are done after each pass of the last trials.
+
+        Returns
+        -------
+        ndarray of float32, (trials, time, n_asked)
+            Expected counts per bin.
+        """
+        n_trials, n_time, _ = recording.counts.shape
+        longest, start = recording.info.n_time, recording.start
+        if n_time > longest:
+            parts = self._one_by_one(recording.windows(), hidden, neurons, scheme, tell)
+            return stitch(parts, n_trials, n_time)
+        placed = recording.placed(start + n_time)
+        return self._one_by_one(placed, hidden, neurons, scheme, tell)[:, start:]
+
+    @torch.no_grad()
+    def _one_by_one(
+        self,
+        recording: Recording,
+        hidden: np.ndarray,
+        neurons: np.ndarray,
+        scheme: int,
+        tell: Callable[[int], None],
+    ) -> np.ndarray:
+        model = self.model
+        if not isinstance(model, NDT1):
+            raise TypeError(f"{type(model).__name__} cannot hide neurons one by one.")
+        n_trials, n_time, _ = recording.counts.shape
+        masked = self._trials_a_pass(recording.info.session_id, n_time)
+        n_at_once = max(1, masked // n_trials)
+        chosen = torch.as_tensor(neurons, device=self.device)
+        out = np.empty((n_trials, n_time, len(neurons)), dtype=np.float32)
+        hidden = np.broadcast_to(hidden, recording.counts.shape)
+        for rows, group in self._groups(recording, hidden, scheme, masked):
+            report = tell if rows.stop == n_trials else lambda n: None
+            with autocast(self.device, self.precision):
+                rates = rates_one_by_one(model, group, chosen, n_at_once=n_at_once, tell=report)
+            out[rows] = rates.float().cpu().numpy()
+        return out
+
+    def _trials_a_pass(self, session_id: str, n_time: int) -> int:
+        """Say how many masked trials one pass takes, within `BYTES_A_PASS`."""
+        trial = self.model.bytes_a_trial(session_id, n_time)
+        return min(TRIALS_A_PASS, max(1, BYTES_A_PASS // trial))
+
+    def _groups(
+        self, recording: Recording, hidden: np.ndarray, scheme: int, n_at_once: int
+    ) -> Iterator[tuple[slice, TrialGroup]]:
+        """Yield trials, some at a time, on the device and masked under a scheme's prompt."""
         counts = recording.counts
         causal = self.schemes[scheme].attention == "causal"
-        out = []
-        trial = self.model.bytes_a_trial(recording.info.session_id, counts.shape[1])
-        n_at_once = min(TRIALS_A_PASS, max(1, BYTES_A_PASS // trial))
         for start in range(0, len(counts), n_at_once):
-            rows = slice(start, start + n_at_once)
+            rows = slice(start, min(start + n_at_once, len(counts)))
             unseen = hidden[rows]
             if recording.observed is not None:
                 unseen = unseen | ~recording.observed[rows]
             mask = torch.tensor(unseen, device=self.device)
             visible = torch.tensor(counts[rows].astype(np.float32), device=self.device)
-            group = TrialGroup.masked(recording.info.session_id, visible, mask, scheme, causal)
-            with autocast(self.device, self.precision):
-                out.append(compute(group).float().cpu().numpy())
-        return np.concatenate(out)
+            yield rows, TrialGroup.masked(recording.info.session_id, visible, mask, scheme, causal)
