@@ -71,6 +71,8 @@ class FlatAdamW:
         self.weights, self.mean, self.square, self.decay, self.rate = torch.zeros(
             (5, size), device=device
         )
+        # Memory that is new in every step would cost a CPU more than the arithmetic does.
+        self.gradient, self.change = torch.empty((2, size), device=device)
         self.none = torch.zeros(max(p.numel() for p in self._parameters()), device=device)
         for p, view in zip(self._parameters(), self._views(), strict=True):
             self.weights[view] = p.detach().flatten()
@@ -112,7 +114,8 @@ class FlatAdamW:
         loss.backward()
         loss = loss.detach()
         active = [o for o in self.owners if any(p.grad is not None for p in o.parameters)]
-        gradient = torch.cat([g for owner in active for g in self._gradients(owner)])
+        gradient = self.gradient[: sum(owner.stop - owner.start for owner in active)]
+        torch.cat([g for owner in active for g in self._gradients(owner)], out=gradient)
         norm = torch.linalg.vector_norm(gradient)
         taken = torch.lt(norm + loss.abs(), self.infinity).float()
         # Divided by `clip` once too often, which takes nothing from a ratio of moments.
@@ -159,8 +162,9 @@ class FlatAdamW:
         # Moments start from zero; skipped steps count here, though moments stay.
         of_mean, of_square = (1 - beta**n_steps for beta in BETAS)
         ratio = of_mean / of_square**0.5
-        scale = square.sqrt().add_(EPSILON / self.clip * of_square**0.5)
-        change = torch.div(mean, scale, out=scale).addcmul_(weights, self.decay[part], value=ratio)
+        change = self.change[part]
+        torch.sqrt(square, out=change).add_(EPSILON / self.clip * of_square**0.5)
+        torch.div(mean, change, out=change).addcmul_(weights, self.decay[part], value=ratio)
         if self.has_rates:
             change.mul_(self.rate[part])
         weights.addcmul_(change, taken, value=-learning_rate / ratio)
