@@ -82,6 +82,10 @@ class Recording:
         observed = None if self.observed is None else self.observed[trials]
         return replace(self, counts=self.counts[trials], observed=observed)
 
+    def share(self, trials: np.ndarray) -> TrialShare:
+        """Return some trials without a copy of their counts."""
+        return TrialShare(self, trials)
+
     def observed_trials(self) -> np.ndarray | None:
         """Say in which trials anything was observed (trials,); None where that is so in all."""
         there = None if self.observed is None else np.asarray(self.observed.any((1, 2)))
@@ -118,6 +122,40 @@ class Recording:
         length, observed = self.info.n_time, self.observed
         observed = None if observed is None else cut(observed, length)
         return replace(self, counts=cut(self.counts, length), observed=observed)
+
+
+@dataclass(frozen=True)
+class TrialShare:
+    """Some trials of a recording: a recording that holds no counts of its own.
+
+    Attributes
+    ----------
+    whole : Recording
+        The recording, whose counts may be as large as memory allows.
+    rows : ndarray of int, (trials,)
+        Which of its trials these are.
+    """
+
+    whole: Recording
+    rows: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def info(self) -> SessionInfo:
+        """What is known of the session."""
+        return self.whole.info
+
+    @property
+    def counts(self) -> np.ndarray:
+        """Counts (trials, time, neurons), copied at each look, so that nobody keeps them."""
+        return self.whole.counts[self.rows]
+
+    @property
+    def observed(self) -> np.ndarray | None:
+        """Which of them were observed, copied at each look; None where all were."""
+        return None if self.whole.observed is None else self.whole.observed[self.rows]
 
 
 def find_session(X: Any, known: dict[str, SessionInfo]) -> SessionInfo:

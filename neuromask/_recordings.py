@@ -13,7 +13,15 @@ import torch
 from ._axes import axis_of_length
 from ._checks import as_names, resolve_regions
 from ._counts import read_spikes
-from ._known import Recording, SessionInfo, find_session, place, refuse_another, region_codes
+from ._known import (
+    Recording,
+    SessionInfo,
+    TrialShare,
+    find_session,
+    place,
+    refuse_another,
+    region_codes,
+)
 from ._plausible import warn_of_implausible
 from ._splits import hold_out, hold_out_runs, n_held_out
 from .errors import InvalidInputError, warn
@@ -198,13 +206,13 @@ def split_trials(
     generator: np.random.Generator,
     *,
     validation: str,
-) -> tuple[list[Recording], list[Recording]]:
+) -> tuple[list[Recording | TrialShare], list[Recording | TrialShare]]:
     """Set a share of every session's trials aside, as runs ("blocked") or one by one ("random").
 
     ``"auto"`` takes a tenth of sessions of many trials, and nothing of others.
     """
-    training: list[Recording] = []
-    held_out: list[Recording] = []
+    training: list[Recording | TrialShare] = []
+    held_out: list[Recording | TrialShare] = []
     for r in recordings:
         n = len(r.counts)
         share = fraction
@@ -218,7 +226,7 @@ def split_trials(
         else:
             rows = hold_out_runs(n, share, generator)
         for part, chosen in zip((training, held_out), rows, strict=True):
-            part.append(r.take(chosen))
+            part.append(r.share(chosen))
     return training, held_out
 
 

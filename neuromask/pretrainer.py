@@ -21,7 +21,7 @@ from sklearn.utils.validation import check_is_fitted
 from ._checkpoint import plain, plain_table, read_folder, read_plain_table, write_folder
 from ._checks import as_array, as_names, check_choice, check_fraction, check_positive_int
 from ._estimator import SpikesEstimator
-from ._known import Recording, SessionInfo, refuse_another, region_members
+from ._known import Recording, SessionInfo, TrialShare, refuse_another, region_members
 from ._observed import observed_mean
 from ._random import RandomStreams, random_streams
 from ._recordings import (
@@ -321,7 +321,7 @@ class MtMPretrainer(
         device = resolve_device(self.device)
         config = self._training_config(device)
         streams = random_streams(self.random_state)
-        recordings, held_out = self._hold_out(recordings, X_val, known, streams)
+        training, held_out = self._hold_out(recordings, X_val, known, streams)
         excluded = table_exclusions(known, schemes, self.ignore_regions)
         goes_on = self.warm_start and hasattr(self, "model_") and self._goes_on(recordings, schemes)
         if goes_on:
@@ -329,11 +329,11 @@ class MtMPretrainer(
             model = copy.deepcopy(self.model_).to(device)
         else:
             architecture = self._asked_architecture(recordings)
-            model = _new_model(recordings, architecture, schemes, streams.torch("init")).to(device)
+            model = _new_model(training, architecture, schemes, streams.torch("init")).to(device)
         with fit_progress(self.verbose, self.max_epochs) as on_epoch:
             history = fit_network(
                 model,
-                recordings,
+                training,
                 held_out,
                 self._masking(schemes),
                 config,
@@ -471,8 +471,8 @@ class MtMPretrainer(
         encode = self.model_.encoder is not None
         few = min(len(r.counts) for r in recordings) < MANY_TRIALS and encode
         amount = "few" if few else "many"
-        recordings, held_out = self._hold_out(recordings, X_val, known, streams)
-        new = self._with_sessions(recordings, streams.numpy("init"))
+        training, held_out = self._hold_out(recordings, X_val, known, streams)
+        new = self._with_sessions(training, streams.numpy("init"))
         device = resolve_device(self.device)
         if strategy == "auto":
             strategy = "stitch" if few else "full"
@@ -492,7 +492,7 @@ class MtMPretrainer(
         with fit_progress(self.verbose, max_epochs) as on_epoch:
             new.history_ = fit_network(
                 new.model_,
-                recordings,
+                training,
                 held_out,
                 self._masking(self.schemes_),
                 config,
@@ -857,7 +857,7 @@ class MtMPretrainer(
 
     def _with_sessions(
         self,
-        recordings: Sequence[Recording],
+        recordings: Sequence[Recording | TrialShare],
         chance: np.random.Generator,
     ) -> MtMPretrainer:
         """Copy the estimator and let it know more sessions."""
@@ -888,19 +888,19 @@ class MtMPretrainer(
         X_val: Any,
         known: dict[str, SessionInfo],
         streams: RandomStreams,
-    ) -> tuple[list[Recording], list[Recording]]:
+    ) -> tuple[list[Recording | TrialShare], list[Recording | TrialShare]]:
         """Return training and validation trials; those of `X_val` where it is given."""
-        recordings = [r.with_data() for r in recordings]
+        seen = [r.with_data() for r in recordings]
         if X_val is None:
             return split_trials(
-                recordings,
+                seen,
                 self.validation_fraction,
                 streams.numpy("split"),
                 validation=self.validation,
             )
         given = X_val if is_session_list(X_val) else [X_val]
         with about("X_val"):
-            return recordings, [
+            return [*seen], [
                 read_known(x, known, rebin=self.rebin, require_spikes=True).with_data()
                 for x in given
             ]
@@ -1041,7 +1041,7 @@ def _encoding_backbones() -> str:
 
 
 def _new_model(
-    recordings: Sequence[Recording],
+    recordings: Sequence[Recording | TrialShare],
     architecture: dict[str, Any],
     schemes: Sequence[Scheme],
     generator: torch.Generator,

@@ -22,7 +22,7 @@ The page "The method" has the same with every constant's reason, in "The encoder
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -50,6 +50,8 @@ NOISE_EDGE = 0.6
 # The change of a log-rate is that of the rate divided by the mean rate, but by no less than this, in
 # spikes per bin: a nearly silent neuron would otherwise be moved without bound.
 LEAST_RELATIVE_RATE = 0.005
+# Trials that are smoothed at once.
+TRIALS_AT_ONCE = 32
 
 
 @dataclass(frozen=True)
@@ -125,14 +127,16 @@ class PopulationStatistics:
     ) -> None:
         self.counts = counts
         self.observed = observed
-        x = counts.float()
-        n_trials, n_time, n_neurons = x.shape
+        n_trials, n_time, n_neurons = counts.shape
         self.smoothing = smoothing
-        self.cosines = _cosines(n_time, x.device)
+        self.cosines = _cosines(n_time, counts.device)
         self.amount = _Amount.of(observed, n_trials, n_time)
         n_bins = self.amount.bins
-        self.mean = x.mean((0, 1)) if observed is None else _over(x.sum((0, 1)), n_bins)
-        square = _over(torch.einsum("ktn,ktn->n", x, x), n_bins)
+        total, square = (counts.new_zeros(n_neurons, dtype=torch.float32) for _ in range(2))
+        for x, _ in self._parts():
+            total += x.sum((0, 1))
+            square += torch.einsum("ktn,ktn->n", x, x)
+        self.mean, square = _over(total, n_bins), _over(square, n_bins)
         self.scale = (square - self.mean**2).clamp_min(0).sqrt().clamp_min(LEAST_SCALE)
         if observed is not None and not (known := observed.flatten(0, 1).any(0)).all():
             # Neurons that were never observed count as average ones.
@@ -140,12 +144,15 @@ class PopulationStatistics:
                 torch.where(known, s, s[known].mean()) for s in (self.mean, self.scale)
             )
         self.slow = torch.ones(())
-        smoothed = self._smooth(x, observed)
-        variance = _over(torch.einsum("ktn,ktn->n", smoothed, smoothed), n_bins)
-        self.slow = variance.sqrt().clamp_min(1e-3)
-        smoothed /= self.slow
-        self.total = _products(smoothed)
-        self.response = smoothed.sum(0)
+        self.total = counts.new_zeros((n_neurons, n_neurons), dtype=torch.float32)
+        self.response = counts.new_zeros((n_time, n_neurons), dtype=torch.float32)
+        for part in self._parts():
+            smoothed = self._smooth(*part)
+            self.total += _products(smoothed)
+            self.response += smoothed.sum(0)
+        self.slow = _over(self.total.diagonal(), n_bins).sqrt().clamp_min(1e-3)
+        self.total /= self.slow[:, None] * self.slow
+        self.response /= self.slow
         correlation = _over(self.total, self.amount.pairs).fill_diagonal_(0)
         n_usual = float(torch.as_tensor(n_bins, dtype=torch.float64).mean())
         n_samples = n_usual / (math.sqrt(2 * math.pi) * smoothing)
@@ -154,7 +161,13 @@ class PopulationStatistics:
         number = {name: i + 1 for i, name in enumerate(known_regions)}
         labels = [""] * n_neurons if regions is None else regions
         codes = [number.get(name, 0) for name in labels]
-        self.region = torch.tensor(codes, device=x.device)
+        self.region = torch.tensor(codes, device=counts.device)
+
+    def _parts(self) -> Iterator[tuple[Tensor, Tensor | None]]:
+        """Yield some trials at a time, as float32, and which of them were observed."""
+        for trials in torch.arange(len(self.counts)).split(TRIALS_AT_ONCE):
+            rows = slice(int(trials[0]), int(trials[-1]) + 1)
+            yield self.counts[rows].float(), None if self.observed is None else self.observed[rows]
 
     def whole(self) -> NeuronStatistics:
         """Describe the neurons by all trials."""

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .._known import Recording, region_codes
+from .._known import Recording, TrialShare, region_codes
 from ..nn.session_weights import Weights
 from ..nn.trial_batch import Part, TrialBatch
 from ..schemes import SchemeSampler
@@ -28,14 +28,17 @@ class SessionTensors:
     ----------
     session_id : str
         Name of the session.
-    counts : Tensor of uint8 or int32, (trials, time, neurons)
-        Spike counts, kept compact; a batch is converted when it is drawn.
+    counts : Tensor of uint8 or int32, (trials of the recording, time, neurons)
+        Spike counts, kept compact; a batch is converted when it is drawn. On a CPU they are the very
+        memory of the counts that were given, of which there may be as much as fits.
     regions : Tensor of int, (neurons,)
         Region codes, negative for regions that are never targets.
     names : tuple of str or None
         Region of each neuron, where known.
     observed : Tensor of bool, (trials, time, neurons), or None
         Which counts were observed, the others being 0; None where all were.
+    rows : Tensor of int, (trials,), or None
+        Which trials of the recording these are; None for all of them.
     """
 
     session_id: str
@@ -43,42 +46,71 @@ class SessionTensors:
     regions: Tensor
     names: tuple[str, ...] | None = None
     observed: Tensor | None = None
+    rows: Tensor | None = None
 
     @classmethod
     def of(
-        cls, recording: Recording, ignored: Sequence[str], device: torch.device
+        cls, trials: Recording | TrialShare, ignored: Sequence[str], device: torch.device
     ) -> SessionTensors:
-        """Move a recording to the device; `ignored` are regions that are never targets."""
-        info, counts = recording.info, recording.counts
-        compact = counts if counts.dtype == np.uint8 else counts.astype(np.int32)
-        codes = region_codes(info, ignored)
-        return cls(
-            info.session_id,
-            torch.tensor(compact, device=device),
-            torch.as_tensor(codes, dtype=torch.long, device=device),
-            info.regions,
-            None if recording.observed is None else torch.tensor(recording.observed, device=device),
-        )
+        """Move trials to the device; `ignored` are regions that are never targets."""
+        (session,) = cls.of_parts([trials], ignored, device)
+        return session
+
+    @classmethod
+    def of_parts(
+        cls, parts: Sequence[Recording | TrialShare], ignored: Sequence[str], device: torch.device
+    ) -> list[SessionTensors]:
+        """Move trials to the device, those of one recording to the same memory."""
+        moved: dict[int, tuple[Tensor, Tensor | None]] = {}
+        found = []
+        for part in parts:
+            whole = part.whole if isinstance(part, TrialShare) else part
+            if id(whole) not in moved:
+                counts = whole.counts
+                compact = counts if counts.dtype == np.uint8 else counts.astype(np.int32)
+                observed = None if whole.observed is None else _shared(whole.observed, device)
+                moved[id(whole)] = _shared(compact, device), observed
+            codes = torch.as_tensor(region_codes(part.info, ignored), dtype=torch.long)
+            found.append(
+                cls(
+                    part.info.session_id,
+                    moved[id(whole)][0],
+                    codes.to(device),
+                    part.info.regions,
+                    moved[id(whole)][1],
+                    torch.as_tensor(part.rows, device=device)
+                    if isinstance(part, TrialShare)
+                    else None,
+                )
+            )
+        return found
 
     def __len__(self) -> int:
-        return len(self.counts)
+        return len(self.counts if self.rows is None else self.rows)
 
     def take(self, trials: Tensor, *, observed: bool = False) -> Tensor:
         """Return the counts of some trials, or 1 where these were observed and 0 elsewhere."""
+        if self.rows is not None:
+            trials = self.rows[trials]
         if not observed:
             return self.counts[trials]
         if self.observed is None:
-            return torch.ones((), device=self.counts.device).expand(
-                len(trials), *self.counts.shape[1:]
-            )
+            return self.counts.new_ones(()).expand(len(trials), *self.counts.shape[1:])
         return self.observed[trials]
+
+    def everything(self) -> tuple[Tensor, Tensor | None]:
+        """Return the counts of all trials, and whether they were observed; None where all were."""
+        trials = torch.arange(len(self), device=self.counts.device)
+        observed = None if self.observed is None else self.take(trials, observed=True)
+        return self.take(trials), observed
 
     @cached_property
     def entries(self) -> np.ndarray:
         """How many entries of each trial were observed, (trials,)."""
         if self.observed is None:
             return np.full(len(self), self.counts[0].numel())
-        return self.observed.sum((1, 2)).cpu().numpy()
+        own = self.observed if self.rows is None else self.observed[self.rows]
+        return own.sum((1, 2)).cpu().numpy()
 
 
 @dataclass(frozen=True)
@@ -212,6 +244,26 @@ class Masker:
                 own = stays[part.rows, 0, : part.n_neurons]
                 own.mul_((drawn >= probability).float()[:, units[i]])
         return stays
+
+
+def _shared(x: np.ndarray, device: torch.device) -> Tensor:
+    """Return a tensor of an array, in the same memory where the device is a CPU.
+
+    Nothing writes to it. That must not be said to torch, which would warn of arrays that refuse it.
+    """
+    if device.type != "cpu":
+        return torch.tensor(x, device=device)
+    return torch.from_numpy(np.asarray(_Writable(np.ascontiguousarray(x))))
+
+
+class _Writable:
+    """Shows an array's memory as one that can be written to."""
+
+    def __init__(self, x: np.ndarray) -> None:
+        self.x = x  # kept as long as what is made of it
+        self.__array_interface__ = x.__array_interface__ | {
+            "data": (x.__array_interface__["data"][0], False)
+        }
 
 
 def mixed_batches(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 import torch
 
-from .._known import Recording
+from .._known import Recording, TrialShare
 from .._observed import smoothed_psth
 from .._random import RandomStreams
 from ..errors import warn
@@ -63,16 +63,16 @@ class Masking:
 
 
 def session_tensors(
-    recordings: Sequence[Recording], ignored: Sequence[str], device: torch.device
+    recordings: Sequence[Recording | TrialShare], ignored: Sequence[str], device: torch.device
 ) -> list[SessionTensors]:
     """Move recordings to the device."""
-    return [SessionTensors.of(r, ignored, device) for r in recordings]
+    return SessionTensors.of_parts(recordings, ignored, device)
 
 
 def fit_network(
     model: SessionNetwork,
-    recordings: Sequence[Recording],
-    held_out: Sequence[Recording],
+    recordings: Sequence[Recording | TrialShare],
+    held_out: Sequence[Recording | TrialShare],
     masking: Masking,
     config: TrainingConfig,
     streams: RandomStreams,
@@ -86,7 +86,7 @@ def fit_network(
     ----------
     model : SessionNetwork
         Backbone that has stitches for the sessions, on its device.
-    recordings, held_out : sequence of Recording
+    recordings, held_out : sequence of Recording or TrialShare
         Training trials, and validation trials, of which there may be none.
     masking : Masking
         What is hidden.
@@ -106,9 +106,8 @@ def fit_network(
         One row an epoch.
     """
     device = next(model.parameters()).device
-    training, validation = (
-        session_tensors(part, masking.ignored, device) for part in (recordings, held_out)
-    )
+    sessions = session_tensors([*recordings, *held_out], masking.ignored, device)
+    training, validation = sessions[: len(recordings)], sessions[len(recordings) :]
     _check_masks(masking.schemes, training)
     start_from = PretendedNew if strategy is None else InferredStarts
     objective = MaskedPrediction(
@@ -144,7 +143,9 @@ def fit_network(
     return history
 
 
-def _warn_below_psth(objective: MaskedPrediction, recordings: Sequence[Recording]) -> None:
+def _warn_below_psth(
+    objective: MaskedPrediction, recordings: Sequence[Recording | TrialShare]
+) -> None:
     """Warn where validation trials are predicted less well than by their mean course in training."""
     psths = {
         r.info.session_id: smoothed_psth(r.counts, r.observed, PSTH_SMOOTHING) for r in recordings

@@ -89,7 +89,7 @@ class MaskedPrediction:
 
     def batches(self, order: np.random.Generator) -> Iterator[list[tuple[int, np.ndarray]]]:
         """Draw the batches of an epoch, and the sessions that count as new in it."""
-        trials = [np.arange(len(session.counts)) for session in self.training]
+        trials = [np.arange(len(session)) for session in self.training]
         if self.starts is not None:
             trials = self.starts.draw(order)
         config = self.config
@@ -208,10 +208,10 @@ class MaskedPrediction:
         """
         device = self.device
         generator = self.streams.torch("validation", device.type)
-        n_repeats = max(1, round(n_trials / sum(len(s.counts) for s in sessions)))
+        n_repeats = max(1, round(n_trials / sum(map(len, sessions))))
         for session in sessions:
             mask = Masker([session], self.sampler)
-            trials = torch.arange(len(session.counts), device=device).repeat(n_repeats)
+            trials = torch.arange(len(session), device=device).repeat(n_repeats)
             for rows in trials.split(self.config.batch_size):
                 masked = mask([(0, rows)], generator)
                 with autocast(device, self.config.precision):

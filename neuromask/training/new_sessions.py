@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .._known import Recording
+from .._known import Recording, TrialShare
 from ..errors import InvalidInputError
 from ..nn.neuron_encoder import NeuronEncoder
 from ..nn.neuron_statistics import NeuronStatistics, PopulationStatistics
@@ -30,7 +30,7 @@ ADAPTING_DROPOUT = {"linear_dropout": 0.1, "trunk_dropout": 0.1}
 
 
 def add_sessions(
-    model: SessionNetwork, recordings: Sequence[Recording], generator: torch.Generator
+    model: SessionNetwork, recordings: Sequence[Recording | TrialShare], generator: torch.Generator
 ) -> SessionNetwork:
     """Return a copy of a backbone that has room for more sessions, of which it knows nothing yet."""
     model = copy.deepcopy(model)
@@ -69,16 +69,16 @@ class PretendedNew:
         self.drawn = {}
         trials = []
         for i, session in enumerate(self.sessions):
-            n_trials = len(session.counts)
+            n_trials = len(session)
             order = generator.permutation(n_trials)
             n_calibration = int(n_trials * generator.uniform(*CALIBRATION_SHARE))
             if generator.random() < self.share and 0 < n_calibration < n_trials:
                 rows = torch.as_tensor(np.sort(order[:n_calibration]))
                 rows = rows.to(session.counts.device)
                 self.drawn[i] = self.model.population_statistics(
-                    session.counts[rows],
+                    session.take(rows),
                     session.names,
-                    None if session.observed is None else session.observed[rows],
+                    None if session.observed is None else session.take(rows, observed=True),
                 ).whole()
                 order = order[n_calibration:]
             trials.append(order)
@@ -98,7 +98,8 @@ class PretendedNew:
 @torch.no_grad()
 def start_session(model: SessionNetwork, session: SessionTensors) -> PopulationStatistics:
     """Let a session start from what the encoder infers of its neurons from all its trials."""
-    statistics = model.population_statistics(session.counts, session.names, session.observed)
+    counts, observed = session.everything()
+    statistics = model.population_statistics(counts, session.names, observed)
     model.stitch(session.session_id).start_from(_encoder(model)(statistics.whole()))
     return statistics
 
@@ -121,7 +122,7 @@ class InferredStarts:
 
     def __init__(self, model: SessionNetwork, sessions: Sequence[SessionTensors]) -> None:
         for session in sessions:
-            if len(session.counts) < 2:
+            if len(session) < 2:
                 raise InvalidInputError(
                     f"session {session.session_id!r} has a single trial to train on; expected at "
                     "least two, as a trial's neurons are inferred from the others. Give more "
@@ -133,7 +134,7 @@ class InferredStarts:
 
     def draw(self, generator: np.random.Generator) -> list[np.ndarray]:
         """Return the trials of each session to train on, which are all of them."""
-        return [np.arange(len(session.counts)) for session in self.sessions]
+        return [np.arange(len(session)) for session in self.sessions]
 
     def learns(self, i: int) -> bool:
         """Say whether a session learns weights of its own, which they all do."""

@@ -68,11 +68,11 @@ class FlatAdamW:
             size += -size % ALIGNMENT
             self.owners.append(_Owner(parameters, start, size))
         device = self.owners[0].parameters[0].device
-        self.weights, self.mean, self.square, self.decay, self.rate = torch.zeros(
-            (5, size), device=device
+        self.weights, self.mean, self.square, self.decay, self.rate = (
+            torch.zeros(size, device=device) for _ in range(5)
         )
         # Memory that is new in every step would cost a CPU more than the arithmetic does.
-        self.gradient, self.change = torch.empty((2, size), device=device)
+        self.gradient, self.change = (torch.empty(0, device=device) for _ in range(2))
         self.none = torch.zeros(max(p.numel() for p in self._parameters()), device=device)
         for p, view in zip(self._parameters(), self._views(), strict=True):
             self.weights[view] = p.detach().flatten()
@@ -114,7 +114,10 @@ class FlatAdamW:
         loss.backward()
         loss = loss.detach()
         active = [o for o in self.owners if any(p.grad is not None for p in o.parameters)]
-        gradient = self.gradient[: sum(owner.stop - owner.start for owner in active)]
+        size = sum(owner.stop - owner.start for owner in active)
+        if len(self.gradient) < size:
+            self.gradient, self.change = torch.empty((2, size), device=loss.device)
+        gradient = self.gradient[:size]
         torch.cat([g for owner in active for g in self._gradients(owner)], out=gradient)
         norm = torch.linalg.vector_norm(gradient)
         taken = torch.lt(norm + loss.abs(), self.infinity).float()
@@ -162,7 +165,7 @@ class FlatAdamW:
         # Moments start from zero; skipped steps count here, though moments stay.
         of_mean, of_square = (1 - beta**n_steps for beta in BETAS)
         ratio = of_mean / of_square**0.5
-        change = self.change[part]
+        change = self.change[: high - low]
         torch.sqrt(square, out=change).add_(EPSILON / self.clip * of_square**0.5)
         torch.div(mean, change, out=change).addcmul_(weights, self.decay[part], value=ratio)
         if self.has_rates:
