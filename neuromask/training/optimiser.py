@@ -27,9 +27,11 @@ ALIGNMENT = 64
 class _Owner:
     """Weights that take a step together: those that sessions share, or those of one session."""
 
-    parameters: list[nn.Parameter]
+    parameters: list[nn.Parameter]  # those that decay before the others
     start: int
     stop: int
+    n_decaying: int  # numbers, from the start on
+    rate: float  # factor on the learning rate
     n_steps: int = 0
 
 
@@ -62,24 +64,23 @@ class FlatAdamW:
                 own.setdefault(_owner_name(name), []).append(p)
         self.owners, size = [], 0
         for parameters in own.values():
+            decaying = [p for p in parameters if group_of[id(p)]["weight_decay"] > 0]
             # Large ones first: sizes of matrices keep what follows them aligned.
-            parameters.sort(key=lambda p: -p.numel())
+            parameters.sort(key=lambda p: (all(p is not d for d in decaying), -p.numel()))
             start, size = size, size + sum(p.numel() for p in parameters)
             size += -size % ALIGNMENT
-            self.owners.append(_Owner(parameters, start, size))
+            n_decaying = sum(p.numel() for p in decaying)
+            rate = group_of[id(parameters[0])]["scale"]
+            self.owners.append(_Owner(parameters, start, size, n_decaying, rate))
+        self.weight_decay = weight_decay
         device = self.owners[0].parameters[0].device
-        self.weights, self.mean, self.square, self.decay, self.rate = (
-            torch.zeros(size, device=device) for _ in range(5)
-        )
+        self.weights, self.mean, self.square = (torch.zeros(size, device=device) for _ in range(3))
         # Memory that is new in every step would cost a CPU more than the arithmetic does.
         self.gradient, self.change = (torch.empty(0, device=device) for _ in range(2))
         self.none = torch.zeros(max(p.numel() for p in self._parameters()), device=device)
         for p, view in zip(self._parameters(), self._views(), strict=True):
             self.weights[view] = p.detach().flatten()
-            self.decay[view] = group_of[id(p)]["weight_decay"]
-            self.rate[view] = group_of[id(p)]["scale"]
             p.data = self.weights[view].view_as(p)
-        self.has_rates = shared_rate != 1.0
         self.infinity = torch.tensor(torch.inf, device=device)
         self.moves = torch.tensor([1 - beta for beta in BETAS], device=device)
 
@@ -127,17 +128,10 @@ class FlatAdamW:
         start = 0
         for owner in active:
             owner.n_steps += 1
-        for low, high, n_steps in _ranges(active):
-            self._move(
-                low,
-                high,
-                gradient[start : start + high - low],
-                moves,
-                taken,
-                n_steps,
-                learning_rate,
-            )
-            start += high - low
+        for owners in _neighbours(active):
+            size = owners[-1].stop - owners[0].start
+            self._move(owners, gradient[start : start + size], moves, taken, learning_rate)
+            start += size
         return loss, taken
 
     def _gradients(self, owner: _Owner) -> Iterator[Tensor]:
@@ -150,26 +144,30 @@ class FlatAdamW:
 
     def _move(
         self,
-        low: int,
-        high: int,
+        owners: Sequence[_Owner],
         gradient: Tensor,
         moves: Sequence[Tensor],
         taken: Tensor,
-        n_steps: int,
         learning_rate: float,
     ) -> None:
-        part = slice(low, high)
+        start, n_steps = owners[0].start, owners[0].n_steps
+        part = slice(start, owners[-1].stop)
         weights, mean, square = self.weights[part], self.mean[part], self.square[part]
         mean.lerp_(gradient, moves[0])
         square.lerp_(gradient.mul_(gradient), moves[1])
         # Moments start from zero; skipped steps count here, though moments stay.
         of_mean, of_square = (1 - beta**n_steps for beta in BETAS)
         ratio = of_mean / of_square**0.5
-        change = self.change[: high - low]
+        change = self.change[: len(weights)]
         torch.sqrt(square, out=change).add_(EPSILON / self.clip * of_square**0.5)
-        torch.div(mean, change, out=change).addcmul_(weights, self.decay[part], value=ratio)
-        if self.has_rates:
-            change.mul_(self.rate[part])
+        torch.div(mean, change, out=change)
+        for owner in owners:
+            own = slice(owner.start - start, owner.stop - start)
+            decaying = slice(own.start, own.start + owner.n_decaying)
+            if owner.n_decaying:
+                change[decaying].add_(weights[decaying], alpha=ratio * self.weight_decay)
+            if owner.rate != 1.0:
+                change[own].mul_(owner.rate)
         weights.addcmul_(change, taken, value=-learning_rate / ratio)
 
     def release(self) -> None:
@@ -187,12 +185,12 @@ def _owner_name(name: str) -> str:
     return first if first == "encoder" else ""
 
 
-def _ranges(owners: Sequence[_Owner]) -> Iterator[tuple[int, int, int]]:
-    """Join owners that lie side by side and have taken as many steps: start, stop and steps."""
-    low, high, n_steps = owners[0].start, owners[0].stop, owners[0].n_steps
-    for owner in owners[1:]:
-        if (owner.start, owner.n_steps) != (high, n_steps):
-            yield low, high, n_steps
-            low, n_steps = owner.start, owner.n_steps
-        high = owner.stop
-    yield low, high, n_steps
+def _neighbours(owners: Sequence[_Owner]) -> Iterator[list[_Owner]]:
+    """Yield owners together that lie side by side and have taken as many steps."""
+    found: list[_Owner] = []
+    for owner in owners:
+        if found and (owner.start, owner.n_steps) != (found[-1].stop, found[-1].n_steps):
+            yield found
+            found = []
+        found.append(owner)
+    yield found
