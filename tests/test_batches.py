@@ -1,11 +1,12 @@
 import math
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuromask.schemes import SchemeSampler, resolve_schemes
+from neuromask.schemes import MTM_SCHEMES, SchemeSampler, resolve_schemes
 from neuromask.training.batches import (
     SESSIONS_PER_BATCH,
     Masker,
@@ -112,3 +113,57 @@ def test_dropped_regions_are_hidden_whole():
     gone = (visible & ~still).any(2)
     assert gone.any()
     assert not (still & gone[:, :, None]).any()
+
+
+def several():
+    """Make sessions of different neurons, bins and regions, whose counts tell session and trial."""
+    sizes = ((30, 8, 9, [0, 1, -1]), (12, 6, 4, [2, 2]), (20, 8, 14, [0, 3, 4, 5, 6, 7, 8]))
+    found = []
+    for i, (n_trials, n_time, n_neurons, codes) in enumerate(sizes):
+        counts = torch.arange(1, n_trials + 1, dtype=torch.uint8)[:, None, None] + 100 * i
+        regions = torch.tensor(codes).repeat_interleave(n_neurons // len(codes))
+        found.append(SessionTensors(str(i), counts.expand(-1, n_time, n_neurons), regions))
+    return found
+
+
+def test_a_batch_of_several_sessions_holds_each_ones_own_counts_and_nothing_else():
+    sessions = several()
+    sampler = SchemeSampler(resolve_schemes(MTM_SCHEMES))
+    chosen = [(0, torch.tensor([3, 7])), (1, torch.tensor([0, 5, 11])), (2, torch.tensor([19]))]
+    drawn = Masker(sessions, sampler)(chosen, torch.Generator().manual_seed(0))
+    assert drawn.counts.shape == (6, 8, 14)
+    assert (drawn.batch.visible * drawn.target == 0).all()
+    assert torch.equal(drawn.batch.counts, drawn.counts * drawn.batch.visible)
+    for part, (i, trials) in zip(drawn.batch.parts, chosen, strict=True):
+        own = sessions[i].counts[trials].float()
+        inside = torch.zeros(part.n_trials, 8, 14, dtype=torch.bool)
+        inside[:, : part.n_time, : part.n_neurons] = True
+        assert torch.equal(drawn.counts[part.rows][inside].view_as(own), own)
+        for x in (drawn.counts, drawn.batch.visible, drawn.target):
+            assert (x[part.rows][~inside] == 0).all()
+
+
+def test_sessions_draw_only_schemes_and_regions_of_their_own():
+    """Shares over many draws: schemes alike, and regions alike within each session."""
+    sessions = several()
+    sampler = SchemeSampler(resolve_schemes(("neuron", "intra-region", "inter-region")))
+    mask, generator = Masker(sessions, sampler), torch.Generator().manual_seed(0)
+    schemes, asked = {0: [], 1: [], 2: []}, {0: [], 2: []}
+    for _ in range(200):
+        chosen = [(i, torch.arange(10)) for i in range(3)]
+        drawn = mask(chosen, generator)
+        for i, part in enumerate(drawn.batch.parts):
+            scheme = drawn.batch.scheme[part.rows]
+            schemes[i] += scheme.tolist()
+            if i in asked:
+                codes = sessions[i].regions
+                targets = drawn.target[part.rows, 0, : part.n_neurons][scheme == 2]
+                asked[i] += [tuple(codes[row > 0].unique().tolist()) for row in targets]
+    share = {i: [found.count(k) / len(found) for k in range(3)] for i, found in schemes.items()}
+    assert share[0] == pytest.approx([1 / 3] * 3, abs=0.04)
+    assert share[1] == pytest.approx([0.5, 0.5, 0.0], abs=0.04)  # one region: nothing between
+    assert share[2] == pytest.approx([1 / 3] * 3, abs=0.04)
+    for i, codes in ((0, (0, 1)), (2, (0, 3, 4, 5, 6, 7, 8))):
+        counts = {found: asked[i].count(found) / len(asked[i]) for found in set(asked[i])}
+        assert set(counts) == {(code,) for code in codes}
+        assert list(counts.values()) == pytest.approx([1 / len(codes)] * len(codes), abs=0.06)
