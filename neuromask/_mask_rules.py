@@ -68,12 +68,15 @@ class Draw(NamedTuple):
         1 where it attends causally, else 0.
     visible, target : Tensor of float32, (trials, time, neurons)
         1 where the network may look, and where it must answer, 0 elsewhere.
+    beside : Tensor of float32, (trials, time or 1, neurons), or None
+        1 for entries that a rule hides and does not ask for; None where no rule does so.
     """
 
     scheme: Tensor
     causal: Tensor
     visible: Tensor
     target: Tensor
+    beside: Tensor | None = None
 
 
 class MaskTable:
@@ -185,9 +188,11 @@ class MaskTable:
         numbers = torch.addcmul(low, width, numbers)
         scheme, causal, first, alone = self.codes[:, rule].unbind(0)
         inside = everyone = self.everyone[session].view(-1, widest)[:, :n_neurons]
+        beside = None
         if self.draws_regions:
             inside = self.members[numbers[:, REGION].long() + first][:, :n_neurons]
-            everyone = torch.where(alone[:, None].bool(), inside, everyone)
+            shown = torch.where(alone[:, None].bool(), inside, everyone)
+            beside, everyone = (everyone - shown)[:, None], shown
         chosen = inside * (of_neurons < numbers[:, NEURONS, None]).float()
         chosen, visible = chosen[:, None], everyone[:, None]
         if self.draws_bins:
@@ -205,12 +210,14 @@ class MaskTable:
             ends = self.ends[session]
             there = (self.bins[:n_time] < ends[..., None]).float()[..., :, None]
             visible, chosen = visible * there, chosen * there
+            beside = None if beside is None else beside * there
         whole = (n_trials, n_time, n_neurons)
         return Draw(
             scheme.expand(n_trials),
             causal.expand(n_trials),
             visible.expand(whole),
             chosen.expand(whole),
+            None if beside is None else beside.expand(n_trials, -1, n_neurons),
         )
 
 

@@ -52,7 +52,7 @@ from .schemes import (
 from .session import Session
 from .training.fitting import Masking, fit_network, session_tensors
 from .training.loop import TrainingConfig
-from .training.new_sessions import add_sessions, start_session
+from .training.new_sessions import add_sessions, start_from_factors, start_session
 from .training.parameters import ADAPTATION_STAGES
 from .training.progress import fit_progress, steps
 
@@ -67,7 +67,7 @@ ARCHITECTURE = ("backbone", "dim", "n_layers", "n_heads", "dropout", "positions"
 # What a session shares with others was learned from many: it moves slower than what is its own.
 SHARED_RATE = 0.3
 # What starts from the encoder's inference learns slower than what starts from chance.
-ADAPTING_RATE = {"few": 0.25, "many": 0.35}
+ADAPTING_RATE = {"few": 0.17, "many": 0.23}
 ADAPTING_EPOCHS = {"few": 120, "many": 60}
 # Share of a session's trials that a batch of fine-tuning may hold, so that enough are left to infer its start from.
 BATCH_SHARE = 0.2
@@ -122,13 +122,13 @@ class MtMPretrainer(
         Width, depth and attention heads of the trunk.
     dropout : float, default=0.3
         Dropout inside the trunk.
-    learning_rate : float, default=2e-3
+    learning_rate : float, default=3e-3
         Peak learning rate of AdamW.
     weight_decay : float, default=0.3
         Decay of the weights of linear layers, except read-outs, which have a prior instead.
     batch_size : int, default=32
         Most trials of a session in a batch; a batch mixes up to four sessions.
-    max_epochs : int, default=200
+    max_epochs : int, default=66
         Most passes over the trials.
     n_iter_no_change : int, default=60
         Epochs without a better validation score after which training stops.
@@ -221,10 +221,10 @@ class MtMPretrainer(
         n_layers: int = 2,
         n_heads: int = 4,
         dropout: float = 0.3,
-        learning_rate: float = 2e-3,
+        learning_rate: float = 3e-3,
         weight_decay: float = 0.3,
         batch_size: int = 32,
-        max_epochs: int = 200,
+        max_epochs: int = 66,
         n_iter_no_change: int = 60,
         validation_fraction: float | str = "auto",
         validation: str = "blocked",
@@ -439,7 +439,7 @@ class MtMPretrainer(
         max_epochs : int, optional
             Most passes over the trials; by default 60, or 120 for fewer than a hundred trials.
         learning_rate : float, optional
-            Peak learning rate; by default 0.35 of that of pretraining, 0.25 of it for fewer than a
+            Peak learning rate; by default 0.23 of that of pretraining, 0.17 of it for fewer than a
             hundred trials, and all of it where the model has no encoder.
         random_state : int, numpy generator or None, optional
             Owns chance; that of the constructor by default.
@@ -1046,12 +1046,15 @@ def _new_model(
     schemes: Sequence[Scheme],
     generator: torch.Generator,
 ) -> SessionNetwork:
-    """Make a backbone for these sessions."""
+    """Make a backbone for these sessions, which start from the factors of their populations."""
     statistics = [
         SessionStatistics.of(r.counts, r.info.session_id, r.info.regions, r.observed)
         for r in recordings
     ]
-    return _build(statistics, architecture, schemes, generator)
+    model = _build(statistics, architecture, schemes, generator)
+    for session in session_tensors(recordings, (), torch.device("cpu")):
+        start_from_factors(model, session)
+    return model
 
 
 def _build(

@@ -320,7 +320,7 @@ class SchemeSampler:
         shape = (max(table.n_time[i] for i, _ in parts), max(table.n_neurons[i] for i, _ in parts))
         if self.per_batch and len(parts) > 1:  # published training knows batches of one session
             drawn = [self._drawn(table, i, n, shape, generator) for i, n in parts]
-            draw = Draw(*(torch.cat(column) for column in zip(*drawn, strict=True)))
+            draw = _joined(drawn)
         elif len(parts) == 1:
             draw = self._drawn(table, *parts[0], shape, generator)
         else:
@@ -362,6 +362,14 @@ class SchemeSampler:
                     own.copy_(torch.where(chosen, part.to(own.dtype), own))
             start += n
         return draw._replace(visible=visible, target=target)
+
+
+def _joined(drawn: Sequence[Draw]) -> Draw:
+    """Put the draws of several sessions behind one another."""
+    columns = [list(column) for column in zip(*drawn, strict=True)]
+    if all(beside is None for beside in columns[-1]):
+        columns.pop()
+    return Draw(*(torch.cat(column) for column in columns))
 
 
 def check_mask(scheme: Scheme, shape: tuple[int, int, int], regions: Tensor) -> None:

@@ -129,6 +129,7 @@ class NDT1(SessionNetwork):
             dim=dim,
         )
         self.config = config
+        self.smoothing = config.smoothing
         self.linear_dropout = config.linear_dropout
         self.trunk_dropout = config.trunk_dropout
         # One bank for all averages: of tokens and the linear path, and of a neuron's own counts.

@@ -125,11 +125,14 @@ class MaskedTrials:
         Counts, unmasked; 0 where not observed.
     target : Tensor of float32, (trials, time, neurons)
         1 for entries that are asked for, 0 for others.
+    beside : Tensor of float32, (trials, time or 1, neurons), or None
+        1 for entries that a scheme hides and does not ask for; None where there are none.
     """
 
     batch: TrialBatch
     counts: Tensor
     target: Tensor
+    beside: Tensor | None = None
 
 
 class Masker:
@@ -189,7 +192,7 @@ class Masker:
         """
         sizes = [(i, len(rows)) for i, rows in chosen]
         draw = self.sampler.sample(self.table, sizes, self.regions, generator)
-        visible, target = draw.visible, draw.target
+        visible, target, beside = draw.visible, draw.target, draw.beside
         parts, start = [], 0
         for (i, n), own in zip(sizes, weights or [None] * len(sizes), strict=True):
             session = self.sessions[i]
@@ -204,10 +207,11 @@ class Masker:
             # What was not observed is hidden like any other entry, and never answered for.
             there = self._gathered(parts, chosen, visible.shape, observed=True)
             visible, target = visible * there, target * there
+            beside = None if beside is None else beside * there
         batch = TrialBatch(
             tuple(parts), counts * visible, visible, draw.scheme, draw.causal, self.attention
         )
-        return MaskedTrials(batch, counts, target)
+        return MaskedTrials(batch, counts, target, beside)
 
     def _gathered(
         self,

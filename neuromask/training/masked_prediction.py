@@ -26,6 +26,10 @@ __all__ = ["VALIDATION_TRIALS", "MaskedPrediction", "poisson_loss"]
 # that the choice of weights is not a matter of a few masks.
 VALIDATION_TRIALS = 256
 
+# How much an entry counts in training that a scheme hides and does not ask for, as intra-region does
+# all other regions. It costs nothing to answer, and a small batch then tells much more.
+BESIDE = 0.2
+
 
 def poisson_loss(log_rates: Tensor, counts: Tensor) -> Tensor:
     """Return the negative log-likelihood of counts in nats, but for what depends on counts alone."""
@@ -35,7 +39,9 @@ def poisson_loss(log_rates: Tensor, counts: Tensor) -> Tensor:
 class MaskedPrediction:
     """Poisson loss of hidden counts, averaged within each scheme and then over schemes.
 
-    To it comes the prior of read-outs, weighed against the counts of all training trials.
+    A scheme's share in a batch grows with the root of the entries that it asks for: those that ask
+    for few would else bring most of the noise. To the loss comes the prior of read-outs, weighed
+    against the counts of all training trials.
 
     Parameters
     ----------
@@ -109,12 +115,15 @@ class MaskedPrediction:
         return self._mean_loss(masked, log_rates) + self.prior(batch)
 
     def _mean_loss(self, masked: MaskedTrials, log_rates: Tensor) -> Tensor:
-        """Mean over schemes of each one's mean loss per entry, so that none dominates."""
-        of_trials = poisson_sums(log_rates, masked.counts, masked.target)
+        """Average each scheme's mean loss per entry, weighted by the root of its entries."""
+        asked = masked.target
+        if masked.beside is not None:
+            asked = torch.add(asked, masked.beside, alpha=BESIDE)
+        of_trials = poisson_sums(log_rates, masked.counts, asked)
         chosen = self.is_scheme[masked.batch.scheme]  # (trials, schemes)
-        entries = masked.target.sum((1, 2)) @ chosen
-        n_present = entries.sign().sum().clamp_min_(1)
-        weight = chosen @ (entries.clamp_min_(1) * n_present).reciprocal_()
+        entries = asked.sum((1, 2)) @ chosen
+        root = entries.sqrt()
+        weight = chosen @ (root * root.sum().clamp_min_(1)).clamp_min_(1).reciprocal_()
         return weight.dot(of_trials)
 
     def prior(self, batch: Sequence[tuple[int, np.ndarray]]) -> Tensor | float:

@@ -18,7 +18,14 @@ from ..nn.session_network import SessionNetwork
 from ..nn.session_weights import SessionStatistics, Weights
 from .batches import SessionTensors
 
-__all__ = ["InferredStarts", "PretendedNew", "add_sessions", "dropping_less", "start_session"]
+__all__ = [
+    "InferredStarts",
+    "PretendedNew",
+    "add_sessions",
+    "dropping_less",
+    "start_from_factors",
+    "start_session",
+]
 
 # About one session is new in an epoch of pretraining, within these bounds on a session's chance of
 # being new; and the range of the share of its trials that calibrates it.
@@ -40,6 +47,24 @@ def add_sessions(
             generator,
         )
     return model
+
+
+@torch.no_grad()
+def start_from_factors(model: SessionNetwork, session: SessionTensors) -> None:
+    """Let a session's linear path start from the factors of its population, where it has one.
+
+    Factors are a linear model of the population that no gradient has touched; see
+    :mod:`neuromask.nn.neuron_statistics`. Those that noise would show too stay as chance made them.
+    """
+    n_linear = model.sizes["n_linear"]
+    if not (n_linear and model.smoothing):
+        return
+    counts, observed = session.everything()
+    found = model.population_statistics(counts, session.names, observed).whole()
+    stitch = model.stitch(session.session_id)
+    known = found.factor_in.abs().sum(0) > 0
+    stitch.linear_in.weight[known] = found.factor_in.T[known]
+    stitch.read_out.weight[:, -n_linear:][:, known] = found.factor_out[:, known]
 
 
 class PretendedNew:

@@ -1,0 +1,195 @@
+"""One piece of work, timed in a process of its own: a step of training, or neurons held out.
+
+    python work.py WORK JSON
+
+The JSON says sizes and repeats; what was measured is printed as JSON. Only public calls of the library are
+timed, so that the same script measures an earlier version (`against.py`).
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from machine import memory_mb, seconds
+
+import neuromask as nm
+
+STEINMETZ = Path(__file__).resolve().parents[4] / "shared" / "data" / "steinmetz"
+SIZES = {
+    "default": {"dim": 128, "n_layers": 2, "n_heads": 4, "dropout": 0.3, "batch_size": 32},
+    "published": {"dim": 512, "n_layers": 5, "n_heads": 8, "dropout": 0.4, "batch_size": 16},
+}
+
+
+def sessions(asked: dict[str, Any]) -> list[nm.Session]:
+    """Make sessions of the sizes that are asked for, or read a recording."""
+    n_trials = asked.get("trials", 64)
+    if "recording" in asked:
+        session = nm.load_npz(STEINMETZ / f"session{asked['recording']:02d}.npz")[:n_trials]
+        return [session.select_neurons(session.counts.mean((0, 1)) >= 0.01)]
+    rng = np.random.default_rng(0)
+    n_time, n_neurons = asked.get("bins", 40), asked.get("neurons", 400)
+    regions = np.array([f"region {i % 8}" for i in range(n_neurons)])
+    made = []
+    for i in range(asked.get("sessions", 1)):
+        counts = np.empty((n_trials, n_time, n_neurons), dtype=np.uint8)
+        for part in np.array_split(counts, max(1, n_trials // 20)):  # views: they fill `counts`
+            part[...] = rng.random(part.shape, dtype=np.float32) < 0.1
+        made.append(nm.Session(counts, regions, session_id=f"s{i}", bin_width=0.02))
+    return made
+
+
+def estimator(asked: dict[str, Any], **more: Any) -> nm.MtMPretrainer:
+    """Make the estimator of the size that is asked for."""
+    options = dict(SIZES[asked.get("size", "default")]) | {"random_state": 0, "ignore_regions": ()}
+    options |= {"validation_fraction": 0.0, "precision": asked.get("precision", "fp32")}
+    options |= {"device": asked.get("device", "cpu")}
+    return nm.MtMPretrainer(**options | asked.get("options", {}) | more)
+
+
+def step(asked: dict[str, Any]) -> dict[str, Any]:
+    """Time a step of training: a fit of several epochs less one of a single epoch."""
+    X = sessions(asked)
+    device, few, many = asked.get("device", "cpu"), 1, asked.get("epochs", 3)
+
+    def fit(epochs: int) -> int:
+        pre = estimator(asked, max_epochs=epochs).fit(X if len(X) > 1 else X[0])
+        return int(pre.history_["step"].iloc[-1])
+
+    n_steps = fit(many) - fit(few)
+    times = []
+    for _ in range(asked.get("repeats", 5)):
+        long, short = (seconds(lambda e=e: fit(e), device) for e in (many, few))
+        times.append((long - short) / n_steps)
+    n_trials = sum(map(len, X)) * (many - few)
+    return {"seconds": times, "trials_a_step": n_trials / n_steps}
+
+
+def reference_step(asked: dict[str, Any]) -> dict[str, Any]:
+    """Time a step of the reference path."""
+    from reference import Reference, train_step
+
+    X, device, rng = sessions(asked), asked.get("device", "cpu"), np.random.default_rng(0)
+    size = dict(SIZES[asked.get("size", "default")])
+    batch_size = size.pop("batch_size")
+    torch.manual_seed(0)
+    sizes = [x.n_neurons for x in X]
+    model = Reference(sizes, X[0].shape[1], **size).to(device)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-4, foreach=False, fused=False)
+
+    def one() -> None:
+        i = int(rng.integers(len(X)))
+        rows = rng.choice(len(X[i]), batch_size)
+        train_step(model, optimiser, X[i].counts[rows], X[i].regions, i, rng, device)
+
+    one()
+    steps = asked.get("steps", 6)
+    times = [
+        seconds(lambda: [one() for _ in range(steps)], device) / steps
+        for _ in range(asked.get("repeats", 5))
+    ]
+    return {"seconds": times, "trials_a_step": batch_size}
+
+
+def evaluate(asked: dict[str, Any]) -> dict[str, Any]:
+    """Time what `evaluate` does for a neuron and a trial of co-smoothing, or of all four tasks."""
+    (X,) = sessions(asked)
+    pre = estimator(asked, max_epochs=1).fit(X[:32])
+    n_asked = min(asked.get("held_out", X.n_neurons), X.n_neurons)
+    chosen = np.arange(X.n_neurons)[:: max(1, X.n_neurons // n_asked)]
+    tasks = asked.get("tasks", ["co_smoothing"])
+    pre.evaluate(X[:8], tasks=["co_smoothing"], neurons=chosen[:2])
+    device = asked.get("device", "cpu")
+    times = [
+        seconds(lambda: pre.evaluate(X, tasks=tasks, neurons=chosen), device)
+        for _ in range(asked.get("repeats", 5))
+    ]
+    return {"seconds": times, "masked_trials": len(chosen) * len(X)}
+
+
+def reference_evaluate(asked: dict[str, Any]) -> dict[str, Any]:
+    """Time a whole pass for each held-out neuron."""
+    from reference import Reference, held_out_neuron
+
+    (X,) = sessions(asked)
+    device, size = asked.get("device", "cpu"), dict(SIZES[asked.get("size", "default")])
+    size.pop("batch_size")
+    model = Reference([X.n_neurons], X.shape[1], **size).to(device).eval()
+    n_asked = min(asked.get("held_out", X.n_neurons), X.n_neurons)
+    held_out_neuron(model, X.counts, 0, device)
+    times = [
+        seconds(
+            lambda: [held_out_neuron(model, X.counts, i, device) for i in range(n_asked)], device
+        )
+        for _ in range(asked.get("repeats", 5))
+    ]
+    return {"seconds": times, "masked_trials": n_asked * len(X)}
+
+
+def predict(asked: dict[str, Any]) -> dict[str, Any]:
+    """Time predictions of one trial at a time."""
+    (X,) = sessions(asked)
+    pre = estimator(asked, max_epochs=1).fit(X[:16])
+    device = asked.get("device", "cpu")
+    times = [
+        seconds(lambda i=i: pre.predict(X[i % len(X) : i % len(X) + 1]), device)
+        for i in range(asked.get("repeats", 200) + 5)
+    ][5:]
+    p50, p99 = np.quantile(times, (0.5, 0.99))
+    return {"p50": float(p50), "p99": float(p99), "seconds": [statistics.median(times)]}
+
+
+def fit_memory(asked: dict[str, Any]) -> dict[str, Any]:
+    """Measure the most memory of a process that fits one epoch, and what its counts take of it."""
+    X = sessions(asked)
+    before = memory_mb()
+    estimator(asked, max_epochs=1, validation_fraction=0.1).fit(X if len(X) > 1 else X[0])
+    counts = sum(x.counts.nbytes for x in X) / 1e6
+    return {"counts_mb": counts, "before_mb": before, "process_mb": memory_mb()}
+
+
+def predict_memory(asked: dict[str, Any]) -> dict[str, Any]:
+    """Measure how much more memory a process takes that predicts many trials, after having one."""
+    (X,) = sessions(asked)
+    pre = estimator(asked, max_epochs=1, batch_size=2).fit(X[:4])
+    pre.predict(X[:1])
+    before = memory_mb()
+    call = asked.get("call", "predict")
+    if call == "evaluate":
+        pre.evaluate(X, tasks=["co_smoothing"], neurons=np.arange(2))
+    else:
+        getattr(pre, call)(X)
+    return {"counts_mb": X.counts.nbytes / 1e6, "more_mb": memory_mb() - before}
+
+
+def default_fit(asked: dict[str, Any]) -> dict[str, Any]:
+    """Time a whole fit with the defaults of the version at hand."""
+    (X,) = sessions(asked)
+    options = {"precision": asked["precision"]} if "precision" in asked else {}
+    pre = nm.MtMPretrainer(random_state=0, ignore_regions=(), **options)
+    return {"seconds": [seconds(lambda: pre.fit(X)) for _ in range(asked.get("repeats", 5))]}
+
+
+WORK = {
+    "step": step,
+    "default-fit": default_fit,
+    "reference-step": reference_step,
+    "evaluate": evaluate,
+    "reference-evaluate": reference_evaluate,
+    "predict": predict,
+    "fit-memory": fit_memory,
+    "predict-memory": predict_memory,
+}
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore")
+    given = json.loads(sys.argv[2])
+    torch.set_num_threads(given.get("threads", torch.get_num_threads()))
+    print(json.dumps(WORK[sys.argv[1]](given)))
