@@ -52,6 +52,7 @@ _SUBMODULES = (
     "metrics",
     "nn",
     "plots",
+    "streaming",
 )
 
 __all__ = [*_PUBLIC, *_SUBMODULES, "__version__"]

@@ -49,6 +49,7 @@ from .decoding.scores import (
     warn_of_failed_folds,
     warn_of_losses,
 )
+from .decoding.streaming import SignalStream
 from .decoding.targets import (
     Classes,
     Signals,
@@ -359,6 +360,59 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
         recording = self._known(X)
         answers = self._decode(recording, self._hidden, self.scheme_)
         return answers[0] if is_whole else answers
+
+    @public
+    def stream(self) -> SignalStream:
+        """Open a stream, which decodes the signal of each bin while data come in.
+
+        The decoder must have been fitted on a signal, and on what a scheme that attends causally made
+        of the past: ``MtMDecoder(pre, task="regression", scheme="causal")``.
+
+        Returns
+        -------
+        SignalStream
+            Push the counts of one bin after the other to it; see
+            :class:`neuromask.decoding.SignalStream` for what its answers equal.
+
+        Raises
+        ------
+        InvalidInputError
+            If what was fitted has one value a trial, if its scheme sees the future, or if the backbone
+            cannot run bin by bin.
+
+        Examples
+        --------
+        >>> import neuromask as nm
+        >>> import numpy as np
+        >>> session = nm.simulate(40, n_neurons=12, n_time=20, random_state=0)
+        >>> pre = nm.MtMPretrainer(dim=16, max_epochs=2, precision="fp32", random_state=0)
+        >>> decoder = nm.MtMDecoder(pre, task="regression", scheme="causal", random_state=0)
+        >>> stream = decoder.fit(session, session.signals["whisker"]).stream()
+        >>> values = [stream.push(counts) for counts in session.counts[0]]
+        >>> bool(np.allclose(values, decoder.predict(session[:1])[0], atol=1e-5))
+        True
+        """
+        check_is_fitted(self)
+        if not self._per_bin:
+            raise InvalidInputError(
+                "the decoder was fitted with one value a trial; expected a signal with a value in every "
+                "bin. Fit it with task='regression' and y of (trials, time)."
+            )
+        network = fitted_network(self.pretrainer_)
+        if network.schemes[network.index(self.scheme_)].attention != "causal":
+            raise InvalidInputError(
+                f"the decoder was fitted under scheme {self.scheme_!r}, which sees later bins too; a stream "
+                "has the past alone. Fit MtMDecoder(..., scheme='causal')."
+            )
+        return SignalStream(
+            network,
+            self._info,
+            self.readouts_[self.scheme_],
+            self._units,
+            scheme=self.scheme_,
+            hidden=self._hidden,
+            start=self._start,
+        )
 
     @available_if(_decodes_classes)
     @public

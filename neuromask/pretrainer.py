@@ -50,6 +50,7 @@ from .schemes import (
     scheme_index,
 )
 from .session import Session
+from .streaming import Stream, named_session
 from .training.fitting import Masking, fit_network, session_tensors
 from .training.loop import TrainingConfig
 from .training.new_sessions import add_sessions, start_from_factors, start_session
@@ -637,6 +638,46 @@ class MtMPretrainer(
         hidden = np.broadcast_to(~inside[0], recording.counts.shape)
         rates = fitted_network(self).rates(recording, hidden, index)
         return rates[:, :, inside[1]]
+
+    @public
+    def stream(self, session_id: str | None = None, *, n_ahead: int = 1) -> Stream:
+        """Open a stream, which predicts the next bins and embeds the present one while data come in.
+
+        Only the past is used, by a fitted scheme that attends causally, and a bin costs the same
+        however many came before it.
+
+        Parameters
+        ----------
+        session_id : str, optional
+            Fitted session whose neurons will be pushed; the only one by default.
+        n_ahead : int, default=1
+            Bins to predict after each, at most half of a fitted trial.
+
+        Returns
+        -------
+        Stream
+            Push the counts of one bin after the other to it; see :class:`neuromask.streaming.Stream`
+            for what its answers equal.
+
+        Raises
+        ------
+        UnknownSessionError
+            If the session was not fitted, or several were and none is named.
+        InvalidInputError
+            If no fitted scheme attends causally, the backbone cannot run bin by bin, or `n_ahead` is
+            out of range.
+
+        Examples
+        --------
+        >>> import neuromask as nm
+        >>> session = nm.simulate(40, n_neurons=12, n_time=20, random_state=0)
+        >>> pre = nm.MtMPretrainer(dim=16, n_layers=1, max_epochs=2, random_state=0).fit(session)
+        >>> pre.stream().push(session.counts[0, 0]).rates.shape
+        (1, 12)
+        """
+        check_is_fitted(self)
+        info = named_session(session_id, self.sessions_)
+        return Stream(fitted_network(self), info, n_ahead=n_ahead)
 
     @public
     def transform(self, X: Any) -> np.ndarray:

@@ -26,7 +26,7 @@ LAYERS = [
     {"_known"},
     {"datasets", "_recordings"},
     {"nn", "_checkpoint"},
-    {"training"},
+    {"training", "streaming"},
     {"evaluation"},
     {"baselines", "pretrainer"},
     {"decoding"},

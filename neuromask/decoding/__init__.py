@@ -11,11 +11,13 @@ from .baselines import (
     decoding_baselines,
 )
 from .scores import compare_decoders, pooled_r2, summarise_decoders
+from .streaming import SignalStream
 
 __all__ = [
     "ArgmaxClassifier",
     "PerBinRegressor",
     "ReducedRankRegressor",
+    "SignalStream",
     "compare_decoders",
     "decoding_baselines",
     "pooled_r2",

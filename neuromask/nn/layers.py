@@ -247,14 +247,25 @@ class TransformerBlock(nn.Module):
         `turn` are rotary positions, where those are used, and `keeps` what dropout keeps of what
         attention and the perceptron add.
         """
+        q, k, v = self.heads(x, turn)
+        return self.after_attention(x, attend(q, k, v, mask), keeps)
+
+    def heads(
+        self, x: Tensor, turn: tuple[Tensor, Tensor] | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return queries, keys and values (trials, heads, tokens, head_dim) of tokens x."""
         n_trials, n_tokens, dim = x.shape
         heads = (n_trials, n_tokens, 3, self.n_heads, dim // self.n_heads)
         q, k, v = self.qkv(self.attention_norm(x)).view(heads).permute(2, 0, 3, 1, 4)
         if turn is not None:
             q, k = rotate(q, turn), rotate(k, turn)
-        mixed = attend(q, k, v, mask)  # (trials, heads, tokens, )
-        mixed = mixed.transpose(1, 2).reshape(n_trials, n_tokens, dim)
-        x = _add(x, self.attention_out(mixed), keeps[0])
+        return q, k, v
+
+    def after_attention(
+        self, x: Tensor, mixed: Tensor, keeps: tuple[Tensor | None, Tensor | None] = (None, None)
+    ) -> Tensor:
+        """Add to tokens x what attention gave, (trials, heads, tokens, head_dim), and the perceptron."""
+        x = _add(x, self.attention_out(mixed.transpose(1, 2).flatten(2)), keeps[0])
         hidden = F.gelu(self.mlp_up(self.mlp_norm(x)))
         return _add(x, self.mlp_down(hidden), keeps[1])
 
