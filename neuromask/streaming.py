@@ -193,8 +193,8 @@ def read_bin(counts: Any, n_neurons: int) -> tuple[np.ndarray, np.ndarray]:
     ([2.0, 0.0], [True, False])
     """
     try:
-        given = np.ma.getdata(counts)
-        values = np.array(given, dtype=np.float32)
+        # A copy, and of a masked array without its mask.
+        values = np.asarray(counts).astype(np.float32)
     except (ValueError, TypeError) as error:
         raise InvalidInputError(
             f"counts cannot be read as numbers ({error}); expected the spike count of each of "

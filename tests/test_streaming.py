@@ -1,6 +1,7 @@
 """A stream says bin by bin what a whole pass over the past says, at a cost that does not grow."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -229,7 +230,18 @@ def test_what_was_not_observed_may_be_nan_or_masked(pre):
             )
         )
         np.testing.assert_array_equal(gaps.rates, masked.rates)
+        np.testing.assert_array_equal(gaps.embedding, masked.embedding)
         assert not np.array_equal(gaps.rates, whole.rates)
+
+
+def test_a_bin_may_come_in_any_form_and_stays_as_it_is(pre):
+    counts = poisson(1, 15)[0]
+    kept = counts.copy()
+    kept[3] = counts[3] = np.nan
+    expected = pre.stream().push(counts).rates
+    np.testing.assert_array_equal(counts, kept)
+    for form in (list, pd.Series, np.float64, torch.tensor):
+        np.testing.assert_array_equal(pre.stream().push(form(counts)).rates, expected)
 
 
 @pytest.mark.parametrize(
