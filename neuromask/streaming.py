@@ -174,7 +174,7 @@ def named_session(session_id: str | None, known: dict[str, SessionInfo]) -> Sess
             f"the model knows {len(names)} sessions, such as {names[0]!r}; expected session_id=, which "
             "says whose neurons will be pushed."
         )
-    if session_id not in known:
+    if session_id not in names:
         raise UnknownSessionError(
             f"session {session_id!r} is not among the {len(names)} fitted sessions, such as "
             f"{names[0]!r}.{suggest(str(session_id), names)} Calibrate or finetune the model on trials of "

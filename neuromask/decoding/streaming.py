@@ -115,7 +115,7 @@ class SignalStream:
             recent = self._recent.push(counts, bin_)[answer.window]
             row = min(answer.position, self._recent.n_bins - 1)
             features = torch.cat([answer.features[answer.window], self._smoothing[row] @ recent])
-        outputs = features.cpu().numpy() @ self._readout.weights
-        outputs += self._readout.intercept[answer.position]
+        intercept = self._readout.intercept[answer.position]
+        outputs = features.cpu().numpy() @ self._readout.weights + intercept
         value = self._units.restore(outputs[None, None])[0, 0]
         return value if np.ndim(value) else float(value)
