@@ -6,6 +6,7 @@
 #   make test-minimum  the quick tests with the oldest versions that pyproject.toml allows
 #   make docs          the pages, into docs/_build/html
 #   make benchmark     the tables of the documentation, from the recordings
+#   make bench         speed and memory, into speed.json; make bench QUICK=--quick is a look of minutes
 PYTHON ?= python3
 BIN := .venv/bin
 CONSTRAINTS := requirements/constraints.txt
@@ -20,7 +21,7 @@ OLD := .venv-minimum/bin
 # Two processes, each of which computes on one core.
 PYTEST := -m pytest --numprocesses 2 --dist worksteal
 
-.PHONY: demo test test-slow test-all test-minimum coverage lint docs benchmark clean
+.PHONY: demo test test-slow test-all test-minimum coverage lint docs benchmark bench clean
 
 demo: .venv/demo.stamp
 	$(BIN)/neuromask demo --out demo_output --overwrite
@@ -57,6 +58,9 @@ benchmark: .venv/test.stamp
 	$(BIN)/python tests/benchmarks/decoding.py few 1 2 4 5 12 13 14 15 --picture docs/images/few_labels.png
 	$(BIN)/python tests/benchmarks/decoding.py cost 12
 	$(BIN)/python tests/benchmarks/decoding.py simulated 0 1
+
+bench: .venv/test.stamp
+	$(BIN)/python tests/benchmarks/speed/run.py --out speed.json $(QUICK)
 
 .venv/torch.stamp: $(CONSTRAINTS)
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "neuromask needs Python 3.11 or later: make PYTHON=python3.11")'

@@ -171,7 +171,8 @@ class FlatAdamW:
         weights.addcmul_(change, taken, value=-learning_rate / ratio)
 
     def release(self) -> None:
-        """Give each parameter memory of its own again."""
+        """Give each parameter memory of its own again, after the moments have given theirs back."""
+        del self.mean, self.square, self.gradient, self.change
         for p in self._parameters():
             p.data = p.data.clone()
             p.grad = None
