@@ -9,6 +9,7 @@ import torch
 import neuromask as nm
 from neuromask.errors import InvalidInputError, UnknownSessionError
 from neuromask.nn.neuron_statistics import PopulationStatistics
+from neuromask.pretrainer import ADAPTING_RATE
 from neuromask.training import fitting
 from tests.conftest import TINY
 
@@ -156,10 +157,12 @@ def test_finetuning_by_few_trials_trains_on_all_of_them(many, sessions):
     assert "val_bps" not in history
     assert len(history) == 120
     assert set(history["stage"]) == {"stitch"}
-    assert history["learning_rate"].max() == pytest.approx(many.learning_rate / 4, rel=0.01)
+    assert history["learning_rate"].max() == pytest.approx(
+        ADAPTING_RATE["few"] * many.learning_rate, rel=0.01
+    )
 
 
-@pytest.mark.parametrize(("n_fitted", "share"), [(3, 0.35), (1, 1.0)])
+@pytest.mark.parametrize(("n_fitted", "share"), [(3, ADAPTING_RATE["many"]), (1, 1.0)])
 def test_what_starts_from_an_inference_learns_slower_than_what_starts_from_chance(
     sessions, n_fitted, share
 ):

@@ -92,7 +92,9 @@ def test_the_prior_keeps_quiet_neurons_close_and_lets_busy_ones_go(monkeypatch):
     def spread(std):
         monkeypatch.setattr(stitching, "READ_OUT_STD", std)
         pre = nm.MtMPretrainer(dim=16, n_layers=1, max_epochs=30, random_state=0).fit(session)
-        lengths = pre.model_.stitch(session.session_id).read_out.weight.norm(dim=1).detach().numpy()
+        # Of the trunk's features: weights of the linear path start from the population's factors.
+        weights = pre.model_.stitch(session.session_id).read_out.weight[:, :16]
+        lengths = weights.norm(dim=1).detach().numpy()
         return lengths[quiet].mean(), lengths[busy].mean()
 
     free, held = spread(1e6), spread(READ_OUT_STD)

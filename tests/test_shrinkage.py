@@ -7,6 +7,12 @@ import pytest
 import torch
 
 import neuromask as nm
+from neuromask._random import random_streams
+from neuromask._recordings import read_known
+from neuromask.schemes import SchemeSampler
+from neuromask.training.fitting import session_tensors
+from neuromask.training.loop import TrainingConfig
+from neuromask.training.masked_prediction import MaskedPrediction
 from neuromask.training.shrinkage import BOUNDS, shrink
 
 
@@ -78,11 +84,23 @@ def shrinkages(pre):
 def test_other_trials_are_predicted_better(sessions, fitted, tmp_path):
     assert min(abs(s - 1) for s in shrinkages(fitted)) > 0.1
     test = [s[30:] for s in sessions[:2]]
-    plain = nm.load(fitted.save(tmp_path / "model"))
-    assert shrinkages(plain) == shrinkages(fitted)
-    for stitch in plain.model_.stitches:
-        stitch.shrinkage.fill_(1)
-    assert fitted.evaluate(test)["bps"].mean() > plain.evaluate(test)["bps"].mean() + 0.01
+    bold = nm.load(fitted.save(tmp_path / "model"))
+    assert shrinkages(bold) == shrinkages(fitted)
+    with torch.no_grad():
+        for stitch in bold.model_.stitches:
+            stitch.shrinkage.fill_(1)
+            stitch.read_out.weight.mul_(3)
+    before = bold.evaluate(test)["bps"].mean()
+    validation = [read_known(s[15:30], bold.sessions_) for s in sessions[:2]]
+    tensors = session_tensors(validation, (), torch.device("cpu"))
+    config = TrainingConfig(1e-3, 0.0, 32, max_epochs=1, n_iter_no_change=1)
+    sampler = SchemeSampler(bold.schemes_)
+    shrink(
+        bold.model_,
+        MaskedPrediction(bold.model_, tensors, tensors, sampler, config, random_streams(0)),
+    )
+    assert max(shrinkages(bold)) < 0.9
+    assert bold.evaluate(test)["bps"].mean() > before + 0.01
 
 
 def test_without_validation_trials_nothing_is_scaled(sessions):

@@ -108,11 +108,12 @@ class _Bounded(Function):
         shrinkage: Tensor,
         limit: float,
     ) -> Tensor:
-        total = change.float()
-        for average, weight in zip(own.unbind(1), history.unbind(1), strict=True):
-            total = torch.addcmul(total, average, weight[:, None])
         # tanh(x) is 2 sigmoid(2 x) - 1, and several times faster so on a CPU.
-        share = (total * (2 / limit)).sigmoid_()
+        share = change * (2 / limit)
+        share = share.float() if share.dtype != torch.float32 else share
+        for average, weight in zip(own.unbind(1), history.unbind(1), strict=True):
+            share.addcmul_(average, weight[:, None], value=2 / limit)
+        share.sigmoid_()
         ctx.save_for_backward(share, own, shrinkage)
         ctx.shapes = change.dtype, history.shape, base.shape
         floor = torch.sub(base, shrinkage, alpha=limit)
