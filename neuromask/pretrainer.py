@@ -65,6 +65,8 @@ SAMPLINGS = ("proportional", "balanced")
 PRECISIONS = ("auto", "bf16", "fp32")
 # Parameters that shape the weights, beside schemes and encode_neurons, which fitted models tell.
 ARCHITECTURE = ("backbone", "dim", "n_layers", "n_heads", "dropout", "positions", "prompted")
+# Passes over the trials of one session, and of several.
+EPOCHS = {"one": 66, "several": 100}
 # What a session shares with others was learned from many: it moves slower than what is its own.
 SHARED_RATE = 0.3
 # What starts from the encoder's inference learns slower than what starts from chance.
@@ -129,8 +131,9 @@ class MtMPretrainer(
         Decay of the weights of linear layers, except read-outs, which have a prior instead.
     batch_size : int, default=32
         Most trials of a session in a batch; a batch mixes up to four sessions.
-    max_epochs : int, default=66
-        Most passes over the trials.
+    max_epochs : int or "auto", default="auto"
+        Most passes over the trials. Auto is 66 for one session and 100 for several, whose shared
+        weights have more to learn.
     n_iter_no_change : int, default=60
         Epochs without a better validation score after which training stops.
     validation_fraction : float or "auto", default="auto"
@@ -225,7 +228,7 @@ class MtMPretrainer(
         learning_rate: float = 3e-3,
         weight_decay: float = 0.3,
         batch_size: int = 32,
-        max_epochs: int = 66,
+        max_epochs: int | str = "auto",
         n_iter_no_change: int = 60,
         validation_fraction: float | str = "auto",
         validation: str = "blocked",
@@ -320,7 +323,7 @@ class MtMPretrainer(
         recordings = read_to_fit(X, y, regions, self.regions, rebin=self.rebin)
         known = {r.info.session_id: r.info for r in recordings}
         device = resolve_device(self.device)
-        config = self._training_config(device)
+        config = self._training_config(device, len(recordings))
         streams = random_streams(self.random_state)
         training, held_out = self._hold_out(recordings, X_val, known, streams)
         excluded = table_exclusions(known, schemes, self.ignore_regions)
@@ -331,7 +334,7 @@ class MtMPretrainer(
         else:
             architecture = self._asked_architecture(recordings)
             model = _new_model(training, architecture, schemes, streams.torch("init")).to(device)
-        with fit_progress(self.verbose, self.max_epochs) as on_epoch:
+        with fit_progress(self.verbose, config.max_epochs) as on_epoch:
             history = fit_network(
                 model,
                 training,
@@ -482,7 +485,7 @@ class MtMPretrainer(
         if learning_rate is None:
             learning_rate = self.learning_rate * (ADAPTING_RATE[amount] if encode else 1.0)
         config = replace(
-            self._training_config(device),
+            self._training_config(device, len(recordings)),
             max_epochs=max_epochs,
             learning_rate=learning_rate,
             shared_rate=SHARED_RATE,
@@ -951,12 +954,15 @@ class MtMPretrainer(
         own = getattr(self, "_sklearn_output_config", {}).get("transform")
         return (own or get_config()["transform_output"]) != "default"
 
-    def _training_config(self, device: torch.device) -> TrainingConfig:
+    def _training_config(self, device: torch.device, n_sessions: int) -> TrainingConfig:
+        max_epochs = self.max_epochs
+        if isinstance(max_epochs, str):
+            max_epochs = EPOCHS["one" if n_sessions == 1 else "several"]
         return TrainingConfig(
             learning_rate=self.learning_rate,
             weight_decay=self.weight_decay,
             batch_size=self.batch_size,
-            max_epochs=self.max_epochs,
+            max_epochs=max_epochs,
             n_iter_no_change=self.n_iter_no_change,
             precision=resolve_precision(self.precision, device),
         )
@@ -1033,8 +1039,10 @@ def check_architecture(pretrainer: MtMPretrainer) -> None:
 def check_parameters(pretrainer: MtMPretrainer) -> tuple[Scheme, ...]:
     """Refuse parameters out of range; return the schemes, with `mask_ratio` put in."""
     check_architecture(pretrainer)
-    for name in ("batch_size", "max_epochs", "n_iter_no_change"):
+    for name in ("batch_size", "n_iter_no_change"):
         check_positive_int(name, getattr(pretrainer, name))
+    if not (isinstance(pretrainer.max_epochs, str) and pretrainer.max_epochs == "auto"):
+        check_positive_int("max_epochs", pretrainer.max_epochs)
     check_fraction("validation_fraction", pretrainer.validation_fraction, or_auto=True)
     check_fraction("learning_rate", pretrainer.learning_rate, low=1e-12, high=10.0)
     check_fraction("weight_decay", pretrainer.weight_decay, high=1000.0)

@@ -26,6 +26,9 @@ Recordings are .npz files of neuromask.Session.save; in Python:
 with spike counts of shape (trials, time, neurons) and one region name per neuron."""
 
 
+EPOCHS = "most passes over the trials (auto: 66 for one session, 100 for several)"
+
+
 def print_error(message: str) -> int:
     """Print an error as one line and give the exit status."""
     print(f"neuromask: error: {' '.join(message.split())}", file=sys.stderr)
@@ -72,7 +75,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     pretrain.add_argument("files", nargs="+", metavar="FILE", help="recordings (.npz)")
     pretrain.add_argument("--out", required=True, type=Path, help="new folder for the model")
-    pretrain.add_argument("--epochs", default=200, type=int, help="most passes over the trials")
+    pretrain.add_argument("--epochs", default="auto", type=_epochs, help=EPOCHS)
     pretrain.add_argument("--random-state", default=0, type=int, help="seed of everything")
     pretrain.add_argument("--device", default="auto", help="auto, cpu or cuda")
     pretrain.add_argument(
@@ -130,7 +133,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     contest.add_argument("--variants", nargs="+", metavar="NAME", help="all by default")
     contest.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="N", help="seeds (0)")
-    contest.add_argument("--epochs", default=200, type=int, help="most passes over the trials")
+    contest.add_argument("--epochs", default="auto", type=_epochs, help=EPOCHS)
     contest.add_argument("--device", default="auto", help="auto, cpu or cuda")
 
     suite = _command(
@@ -167,9 +170,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--seeds", nargs="+", type=int, metavar="N", help="seeds; those of the protocol by default"
     )
     suite.add_argument("--model", type=Path, help="saved model to fine-tune, instead of a new one")
-    suite.add_argument(
-        "--epochs", default=200, type=int, help="most passes over the trials of a new model"
-    )
+    suite.add_argument("--epochs", default="auto", type=_epochs, help=EPOCHS)
     suite.add_argument("--device", default="auto", help="auto, cpu or cuda")
     suite.add_argument(
         "--ground-truth",
@@ -223,3 +224,12 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(print_error(f"{message}. See {self.prog} --help."))
+
+
+def _epochs(text: str) -> int | str:
+    """Read a number of epochs, or auto."""
+    return text if text == "auto" else int(text)
+
+
+# What argparse calls a value that `_epochs` refuses.
+_epochs.__name__ = "number of epochs"
