@@ -12,27 +12,33 @@ from typing import Any
 
 HEAD = """# How fast, and what limits it
 
-This page is made by `tests/benchmarks/speed/page.py` from what `make bench` measured. Times are medians of five, ratios those of works that were
-run in turns, as a shared machine is never the same twice. Arithmetic is counted in products of matrices alone. Its peak is that of large
-square products on the same machine in the same run.
+This page is made by `tests/benchmarks/speed/page.py` from what `make bench` measured. Times are medians of repeats in turns,
+with the least and the most. Each piece of work ran in a process of its own, and next to it the peak was measured: the fastest of large products
+of square matrices. On a shared machine both go up and down together. Arithmetic is counted in products of matrices and attention alone.
 
 The *reference path* is the published structure written the obvious way (`tests/benchmarks/speed/reference.py`): fp32, one session a batch,
 masks drawn on the CPU, attention by whole matrices, and a whole pass of the network for each neuron that is held out. It has the sizes of the
 model that it stands beside, and no linear path, spike history or smoothing of tokens, so that it does less for a token.
+
+The *roofline* is the least that the same operations could take. Each takes at least the time of its arithmetic at the peak, and at
+least that of what it reads and writes at the machine's best bandwidth. What a step takes beyond it is operations that are slower than both, and the time between
+them.
 """
 
 LIMITS = """## What limits it
 
-**Training on a CPU** is products of matrices. At the published size they take nine tenths of a step, so that only a machine that multiplies
-faster, or fewer steps, make it shorter. At the default size matrices are small. About half of a step goes to
+**Training on a CPU** is products of matrices. At the published size they are most of a step, so that only a machine that multiplies
+faster, or fewer steps, make it shorter. At the default size matrices are small and far from the peak. About half of a step goes to
 what reads and writes every entry once: standardising, averages over time, attention of 40 bins, the exponential of the loss.
 
-**Training on a GPU** launches about one kernel for each operation. A step of the default model is about 190 of them on one session and 290 on four,
-whatever the number of regions and schemes, and waits for nothing. Small models are limited by these launches, large ones by arithmetic.
+**Training on a GPU** launches about one kernel for each operation. Their number does not depend on the sizes of data, nor on the number of regions and schemes,
+and none of them waits. Small models are limited by these launches, large ones by arithmetic.
 
-**Held-out neurons** are limited by the trunk. Hiding a neuron changes one column of the read-in, and one neuron is read out. The cost of these no longer
-grows with the number of neurons, but the trunk runs once for each neuron and trial. Where that is too much, `groups=10` holds out a tenth at a time, in ten
-passes in all ({doc}`numbers`).
+**Held-out neurons** are limited by the trunk. Hiding a neuron changes one column of the read-in, and one neuron is read out. The cost of these
+does not grow with the number of neurons, but the trunk runs once for each neuron and trial. Where that is too much, `groups=10` holds out a tenth
+at a time, in ten passes in all ({doc}`numbers`).
+
+**A bin of a stream** is some hundred small operations one after the other, on one core. More cores do not help it, nor does a GPU.
 
 **Memory** of a fit is that of the counts, which are not copied, and a few arrays of one batch. Predictions run in passes of at most about a quarter of a GiB beside what
 they return.
@@ -65,19 +71,18 @@ def machine(found: dict[str, Any]) -> str:
     lines = [
         f"## {name}, {about['threads']} threads",
         "",
-        f"torch {about['torch']}. Peak: {peaks['fp32']:.0f} GFLOP/s in fp32, {peaks['bf16']:.0f} in bf16.",
+        f"torch {about['torch']}, {about['cores']} cores, {about['memory_gib']} GiB. Peak of products: "
+        f"{peaks['fp32']:.0f} GFLOP/s in fp32, {peaks['bf16']:.0f} in bf16; best bandwidth "
+        f"{found['bandwidth_gbytes']:.0f} GB/s, in caches where these hold an array. Mean number of processes that wanted a "
+        f"core: {about['load'][0]:.1f} before, {about['load'][-1]:.1f} after.",
         "",
     ]
-    for title, section in (
-        ("training", training),
-        ("evaluation", evaluation),
-        ("latency", latency),
-        ("memory", memory),
-        ("scaling", scaling),
-        ("quality", quality),
-    ):
-        if found.get(title):
-            lines += [*section(found[title]), ""]
+    if found["quick"]:
+        lines += ["A quick look at small sizes, of two repeats.", ""]
+    for section in (training, roofline, evaluation, latency, memory, scaling, quality):
+        rows = found.get("training" if section is roofline else section.__name__)
+        if rows:
+            lines += [*section(rows), ""]
     return "\n".join(lines)
 
 
@@ -92,98 +97,171 @@ def table(title: str, columns: list[str], rows: list[list[str]]) -> list[str]:
     return head + [f"| {' | '.join(row)} |" for row in rows]
 
 
-def time_of(found: dict[str, float], unit: float = 1e3, name: str = "ms") -> str:
-    """Write a median and its spread."""
-    median, least, most = (found[key] * unit for key in ("median", "least", "most"))
-    return f"{median:.3g} {name} ({least:.3g} to {most:.3g})"
+def spread(found: dict[str, float], unit: float = 1.0, name: str = "") -> str:
+    """Write a median and, where it was repeated, its spread."""
+    median, least, most = (f"{found[key] * unit:.3g}" for key in ("median", "least", "most"))
+    return f"{median}{name}" + (f" ({least} to {most})" if least != most else "")
+
+
+def of_peak(row: dict[str, Any]) -> list[str]:
+    """Write the arithmetic that was achieved, its share of the peak, and the ratio to the reference path."""
+    return [
+        f"{row['gflops']['median']:.0f} of {row['peak_gflops']['median']:.0f}",
+        spread(row["share_of_peak"], 100, " %"),
+        spread(row["over_reference"]),
+    ]
+
+
+BESIDE_PEAK = ["GFLOP/s of the peak", "share", "times the reference path"]
 
 
 def training(rows: list[dict[str, Any]]) -> list[str]:
     """Tell of steps of training."""
-    columns = ["model", "arithmetic", "a step", "trials a second", "GFLOP/s", "of the peak"]
-    columns += ["over the reference path", "operations", "synchronisations"]
+    columns = ["model", "arithmetic", "a step", "trials a second", *BESIDE_PEAK]
+    columns += ["operations", "synchronisations"]
     cells = [
         [
             row["size"],
             row["precision"],
-            time_of(row["step"]),
+            spread(row["step"], 1e3, " ms"),
             f"{row['trials_per_s']:.0f}",
-            f"{row['gflops']:.0f}",
-            f"{row['share_of_peak']:.0%}",
-            f"{row['over_reference']:.2f}",
+            *of_peak(row),
             f"{row['operations']:.0f}",
             f"{row['synchronisations']:.0f}",
         ]
         for row in rows
     ]
-    return table("A step of training, recording 12 (399 neurons, 40 bins)", columns, cells)
+    return table(f"A step of training, {rows[0]['of']}", columns, cells)
+
+
+def roofline(rows: list[dict[str, Any]]) -> list[str]:
+    """Tell what a step is made of, and what is left beyond the least that it could take."""
+    columns = ["model", "arithmetic", "GFLOP", "MB moved", "FLOP a byte", "products at least"]
+    columns += ["all else at least", "launches", "roofline of the step's time"]
+    cells = []
+    for row in rows:
+        c = row["costs"]
+        least = max(c["products"] + c["others"], c["launches"])
+        cells.append(
+            [
+                row["size"],
+                row["precision"],
+                f"{c['flops'] / 1e9:.3g}",
+                f"{c['bytes'] / 1e6:.0f}",
+                f"{c['flops'] / c['bytes']:.1f}",
+                *(f"{c[name] * 1e3:.3g} ms" for name in ("products", "others", "launches")),
+                f"{least / row['step']['median']:.0%}",
+            ]
+        )
+    c = rows[0]["costs"]
+    ridge = c["gflops"] / c["gbytes"]
+    lines = table("What a step is made of, beside the roofline", columns, cells)
+    return [
+        *lines,
+        "",
+        f"In fp32 this machine computes while it moves from {ridge:.1f} FLOP a byte on, and below that waits for memory. The last column is the share of the "
+        "measured time that the roofline explains.",
+    ]
 
 
 def evaluation(rows: list[dict[str, Any]]) -> list[str]:
     """Tell of held-out neurons."""
     cells = [
-        [row["of"], time_of(row["seconds_a_masked_trial"]), f"{row['over_reference']:.1f}"]
+        [
+            row["of"],
+            row["size"],
+            row["precision"],
+            spread(row["masked_trial"], 1e3, " ms"),
+            f"{row['flops'] / 1e6:.0f}",
+            *of_peak(row),
+        ]
         for row in rows
-        if "over_reference" in row
+        if "masked_trial" in row
     ]
-    lines = table(
-        "Held-out neurons, fp32", ["", "a neuron and trial", "over the reference path"], cells
-    )
-    lines += [f"\n{row['of']}: {time_of(row['whole'], 1, 's')}." for row in rows if "whole" in row]
+    columns = ["of", "model", "arithmetic", "a neuron and trial", "MFLOP", *BESIDE_PEAK]
+    lines = table("Held-out neurons", columns, cells)
+    for row in rows:
+        if "whole" in row:
+            lines += ["", f"{row['of']}: {spread(row['whole'], 1, ' s')}."]
     return lines
 
 
 def latency(rows: list[dict[str, Any]]) -> list[str]:
-    """Tell of predictions of one trial."""
+    """Tell of predictions of one trial, and of bins that are pushed to a stream."""
+    work = {"predict": "`predict` of one trial of 100 bins", "stream": "a bin, `stream.push`"}
     cells = [
-        [str(row["neurons"]), f"{row['p50'] * 1e3:.1f} ms", f"{row['p99'] * 1e3:.1f} ms"]
-        for row in rows
+        [work[row["of"]], str(row["neurons"]), *(f"{row[p] * 1e3:.1f} ms" for p in ("p50", "p99"))]
+        for row in sorted(rows, key=lambda row: (row["of"], row["neurons"]))
     ]
-    return table(
-        "`predict` of one trial of 100 bins", ["neurons", "median", "99th percentile"], cells
-    )
+    return table("Latency", ["", "neurons", "median", "99th percentile"], cells)
 
 
 def memory(rows: list[dict[str, Any]]) -> list[str]:
     """Tell of the most memory that was held."""
+    columns = [
+        "call",
+        "sessions x trials x bins x neurons",
+        "counts",
+        "process",
+        "more than before",
+    ]
+    has_gpu = any("gpu_mb" in row for row in rows)
+    names = ["counts_mb", "process_mb", "more_mb", *(["gpu_mb"] if has_gpu else [])]
     cells = [
         [
-            row["of"],
-            f"{row['counts_mb']:.0f} MB",
-            f"{row['process_mb']:.0f} MB in all"
-            if "process_mb" in row
-            else f"{row['more_mb']:.0f} MB more",
+            f"`{row['of']}`",
+            " x ".join(str(row[axis]) for axis in ("sessions", "trials", "bins", "neurons")),
+            *(f"{row[name]:.0f} MB" for name in names),
         ]
         for row in rows
     ]
-    return table("Memory", ["", "counts", "most that the process held"], cells)
+    return table("Most memory", columns + (["GPU"] if has_gpu else []), cells)
 
 
 def scaling(rows: list[dict[str, Any]]) -> list[str]:
-    """Tell how the time of an epoch grows."""
+    """Tell how the time of an epoch grows, and point by point what it is beside peak and reference."""
+    units = {"training": "seconds an epoch", "evaluation": "ms a neuron and trial"}
+    factors = {"training": 1, "evaluation": 1e3}
     cells = [
         [
-            row["axis"],
-            f"{row['values'][0]} to {row['values'][-1]}",
-            ", ".join(f"{s:.3g}" for s in row["seconds_an_epoch"]),
+            units[row["of"]],
+            f"{row['axis']}: {', '.join(map(str, row['values']))}",
+            ", ".join(f"{p['seconds'] * factors[row['of']]:.3g}" for p in row["points"]),
+            ", ".join(f"{p['share_of_peak']['median']:.0%}" for p in row["points"]),
+            ", ".join(f"{p['over_reference']['median']:.2g}" for p in row["points"]),
+            ", ".join(f"{p['operations']:.0f}" for p in row["points"] if "operations" in p),
             f"{row['slope']:.2f}",
             f"{row['steepest']:.2f}",
         ]
         for row in rows
     ]
-    columns = ["along", "from, to", "seconds an epoch", "slope", "steepest part"]
-    return table("Growth: slopes on logarithmic axes (1 is linear)", columns, cells)
+    columns = ["of", "along", "time", "of the peak", "times the reference path"]
+    columns += ["operations", "slope", "steepest part"]
+    return table("Growth: slopes on logarithmic axes (1 is linear), fp32", columns, cells)
 
 
 def quality(rows: list[dict[str, Any]]) -> list[str]:
-    """Tell of a whole fit."""
-    (row,) = rows
-    tasks = ", ".join(
-        f"{name} {row[name]:.3f} (GLM {floor})" for name, floor in row["floors"].items()
-    )
-    return [
-        f"**A default fit of recording 12** takes {row['seconds']:.0f} s. Bits per spike of test trials: {tasks}."
+    """Tell how long a fit takes to what a Poisson GLM scores."""
+    tasks = list(rows[0]["floors"])
+    cells = [
+        [
+            str(row["max_epochs"]),
+            f"{row['seconds']:.0f} s",
+            *(f"{row['scores'][t]:.3f}" for t in tasks),
+        ]
+        for row in rows
     ]
+    cells.append(["Poisson GLM", "", *(f"{rows[0]['floors'][t]:.3f}" for t in tasks)])
+    lines = table(
+        "Time to quality: bits per spike of recording 12", ["`max_epochs`", "fit", *tasks], cells
+    )
+    reached = [row for row in rows if row["reached"]]
+    said = (
+        f"{min(row['seconds'] for row in reached):.0f} s until all four tasks are at or above the GLM."
+        if reached
+        else "None of these fits is at or above the GLM on all four tasks."
+    )
+    return [*lines, "", said]
 
 
 if __name__ == "__main__":

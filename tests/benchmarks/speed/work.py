@@ -17,9 +17,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from machine import memory_mb, seconds
+from flops import costs_of
+from machine import Memory, bandwidth, fast_bf16, launch, peak, seconds
 
 import neuromask as nm
+
+sys.path.append(str(Path(__file__).resolve().parents[2]))
+from operations import count_step
 
 STEINMETZ = Path(__file__).resolve().parents[4] / "shared" / "data" / "steinmetz"
 SIZES = {
@@ -54,22 +58,47 @@ def estimator(asked: dict[str, Any], **more: Any) -> nm.MtMPretrainer:
     return nm.MtMPretrainer(**options | asked.get("options", {}) | more)
 
 
+def fit(asked: dict[str, Any], X: list[nm.Session], epochs: int) -> int:
+    """Fit for some epochs and return how many steps these were."""
+    pre = estimator(asked, max_epochs=epochs).fit(X if len(X) > 1 else X[0])
+    return int(pre.history_["step"].iloc[-1])
+
+
 def step(asked: dict[str, Any]) -> dict[str, Any]:
     """Time a step of training: a fit of several epochs less one of a single epoch."""
-    X = sessions(asked)
-    device, few, many = asked.get("device", "cpu"), 1, asked.get("epochs", 3)
-
-    def fit(epochs: int) -> int:
-        pre = estimator(asked, max_epochs=epochs).fit(X if len(X) > 1 else X[0])
-        return int(pre.history_["step"].iloc[-1])
-
-    n_steps = fit(many) - fit(few)
+    X, device = sessions(asked), asked.get("device", "cpu")
+    a_epoch = fit(asked, X, 1)
+    more = -(-asked.get("steps", 12) // a_epoch)  # epochs that have at least so many steps
     times = []
     for _ in range(asked.get("repeats", 5)):
-        long, short = (seconds(lambda e=e: fit(e), device) for e in (many, few))
-        times.append((long - short) / n_steps)
-    n_trials = sum(map(len, X)) * (many - few)
-    return {"seconds": times, "trials_a_step": n_trials / n_steps}
+        long, short = (seconds(lambda e=e: fit(asked, X, e), device) for e in (1 + more, 1))
+        times.append((long - short) / (more * a_epoch))
+    return {
+        "seconds": times,
+        "trials_a_step": sum(map(len, X)) / a_epoch,
+        "steps_an_epoch": a_epoch,
+    }
+
+
+def step_costs(asked: dict[str, Any]) -> dict[str, Any]:
+    """Count what a step of training asks of the machine, and how long that takes at least."""
+    X, device, precision = sessions(asked), asked.get("device", "cpu"), _precision(asked)
+    a_epoch = fit(asked, X, 1)  # what is made once and kept belongs to no step
+    few, many = (costs_of(lambda e=e: fit(asked, X, e)) for e in (1, 2))
+    speeds = {"gflops": peak(precision, device), "gbytes": bandwidth(device)}
+    found = {"flops": many.flops - few.flops, "bytes": many.bytes - few.bytes}
+    atleast = few.roofline(**speeds)
+    found |= {name: value - atleast[name] for name, value in many.roofline(**speeds).items()}
+    found["launches"] = (len(many.rows) - len(few.rows)) * launch(device)
+    return {name: value / a_epoch for name, value in found.items()} | speeds
+
+
+def counts_of_step(asked: dict[str, Any]) -> dict[str, Any]:
+    """Count operations and synchronisations of a step, as the tests do."""
+    X = sessions(asked)
+    options = SIZES[asked.get("size", "default")] | asked.get("options", {})
+    found = count_step(X if len(X) > 1 else X[0], **options)
+    return {"operations": found.operations, "synchronisations": found.waits}
 
 
 def reference_step(asked: dict[str, Any]) -> dict[str, Any]:
@@ -99,19 +128,25 @@ def reference_step(asked: dict[str, Any]) -> dict[str, Any]:
 
 
 def evaluate(asked: dict[str, Any]) -> dict[str, Any]:
-    """Time what `evaluate` does for a neuron and a trial of co-smoothing, or of all four tasks."""
+    """Time what `evaluate` does for held-out neurons, or for all four tasks; count its arithmetic."""
     (X,) = sessions(asked)
     pre = estimator(asked, max_epochs=1).fit(X[:32])
     n_asked = min(asked.get("held_out", X.n_neurons), X.n_neurons)
-    chosen = np.arange(X.n_neurons)[:: max(1, X.n_neurons // n_asked)]
+    chosen = np.linspace(0, X.n_neurons - 1, n_asked).round().astype(int)
     tasks = asked.get("tasks", ["co_smoothing"])
     pre.evaluate(X[:8], tasks=["co_smoothing"], neurons=chosen[:2])
-    device = asked.get("device", "cpu")
     times = [
-        seconds(lambda: pre.evaluate(X, tasks=tasks, neurons=chosen), device)
+        seconds(lambda: pre.evaluate(X, tasks=tasks, neurons=chosen), asked.get("device", "cpu"))
         for _ in range(asked.get("repeats", 5))
     ]
-    return {"seconds": times, "masked_trials": len(chosen) * len(X)}
+    found: dict[str, Any] = {"seconds": times, "masked_trials": len(chosen) * len(X)}
+    if tasks == ["co_smoothing"]:
+        few, many = (
+            costs_of(lambda n=n: pre.evaluate(X[:16], tasks=tasks, neurons=chosen[:n])).flops
+            for n in (1, 2)
+        )
+        found["flops_a_masked_trial"] = (many - few) / len(X[:16])
+    return found
 
 
 def reference_evaluate(asked: dict[str, Any]) -> dict[str, Any]:
@@ -146,13 +181,27 @@ def predict(asked: dict[str, Any]) -> dict[str, Any]:
     return {"p50": float(p50), "p99": float(p99), "seconds": [statistics.median(times)]}
 
 
+def stream(asked: dict[str, Any]) -> dict[str, Any]:
+    """Time bins that are pushed one by one to a stream of rates of the next bin."""
+    (X,) = sessions(asked)
+    if not hasattr(nm.MtMPretrainer, "stream"):
+        raise RuntimeError("this version has no streams")
+    opened = estimator(asked, max_epochs=1).fit(X[:16]).stream()
+    bins = X.counts.reshape(-1, X.n_neurons)
+    times = [
+        seconds(lambda i=i: opened.push(bins[i % len(bins)]), asked.get("device", "cpu"))
+        for i in range(asked.get("repeats", 2000) + 100)
+    ][100:]
+    p50, p99 = np.quantile(times, (0.5, 0.99))
+    return {"p50": float(p50), "p99": float(p99)}
+
+
 def fit_memory(asked: dict[str, Any]) -> dict[str, Any]:
     """Measure the most memory of a process that fits one epoch, and what its counts take of it."""
     X = sessions(asked)
-    before = memory_mb()
-    estimator(asked, max_epochs=1, validation_fraction=0.1).fit(X if len(X) > 1 else X[0])
-    counts = sum(x.counts.nbytes for x in X) / 1e6
-    return {"counts_mb": counts, "before_mb": before, "process_mb": memory_mb()}
+    memory = Memory(asked.get("device", "cpu"))
+    fit(asked | {"options": {"validation_fraction": 0.1} | asked.get("options", {})}, X, 1)
+    return {"counts_mb": sum(x.counts.nbytes for x in X) / 1e6, **memory.most()}
 
 
 def predict_memory(asked: dict[str, Any]) -> dict[str, Any]:
@@ -160,13 +209,13 @@ def predict_memory(asked: dict[str, Any]) -> dict[str, Any]:
     (X,) = sessions(asked)
     pre = estimator(asked, max_epochs=1, batch_size=2).fit(X[:4])
     pre.predict(X[:1])
-    before = memory_mb()
+    memory = Memory(asked.get("device", "cpu"))
     call = asked.get("call", "predict")
     if call == "evaluate":
         pre.evaluate(X, tasks=["co_smoothing"], neurons=np.arange(2))
     else:
         getattr(pre, call)(X)
-    return {"counts_mb": X.counts.nbytes / 1e6, "more_mb": memory_mb() - before}
+    return {"counts_mb": X.counts.nbytes / 1e6, **memory.most()}
 
 
 def default_fit(asked: dict[str, Any]) -> dict[str, Any]:
@@ -177,19 +226,50 @@ def default_fit(asked: dict[str, Any]) -> dict[str, Any]:
     return {"seconds": [seconds(lambda: pre.fit(X)) for _ in range(asked.get("repeats", 5))]}
 
 
+def quality(asked: dict[str, Any]) -> dict[str, Any]:
+    """Time a fit of recording 12 of a share of the default epochs, and score it on test trials."""
+    sys.path.append(str(Path(__file__).resolve().parents[1]))
+    from recordings import scores, split
+
+    train, valid, test = split(12)
+    subset = np.sort(np.random.default_rng(1).choice(train.n_neurons, 150, replace=False))
+    pre = nm.MtMPretrainer(random_state=0, ignore_regions=(), device=asked.get("device", "cpu"))
+    pre.set_params(max_epochs=max(1, round(pre.max_epochs * asked.get("share", 1))))
+    took = seconds(lambda: pre.fit(train, X_val=valid))
+    scored = scores(pre.evaluate(test), subset)
+    return {"seconds": [took], "max_epochs": pre.max_epochs, "scores": scored}
+
+
 WORK = {
     "step": step,
+    "step-costs": step_costs,
+    "step-counts": counts_of_step,
     "default-fit": default_fit,
+    "quality": quality,
     "reference-step": reference_step,
     "evaluate": evaluate,
     "reference-evaluate": reference_evaluate,
     "predict": predict,
+    "stream": stream,
     "fit-memory": fit_memory,
     "predict-memory": predict_memory,
 }
+
+
+def _precision(asked: dict[str, Any]) -> str:
+    """Return the arithmetic that is asked for, where "auto" is what the machine does faster."""
+    asked_for = str(asked.get("precision", "fp32"))
+    fast = "bf16" if fast_bf16(asked.get("device", "cpu")) else "fp32"
+    return fast if asked_for == "auto" else asked_for
+
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
     given = json.loads(sys.argv[2])
     torch.set_num_threads(given.get("threads", torch.get_num_threads()))
-    print(json.dumps(WORK[sys.argv[1]](given)))
+    found = WORK[sys.argv[1]](given)
+    if given.get(
+        "beside_peak"
+    ):  # measured next to the work, as a shared machine changes by the minute
+        found["peak_gflops"] = peak(_precision(given), given.get("device", "cpu"))
+    print(json.dumps(found))
