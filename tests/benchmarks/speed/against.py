@@ -1,10 +1,11 @@
 """Compare the speed of two versions of the library, in turns on one machine.
 
     git worktree add /tmp/before d82beda
-    python tests/benchmarks/speed/against.py /tmp/before . [--threads 2] [--repeats 5]
+    python tests/benchmarks/speed/against.py /tmp/before . [--threads 2] [--repeats 5] [--only step]
 
 What is timed is public: a step of training at both sizes, held-out neurons of recording 12 and of 2000
-neurons, and whole default fits of recording 12, each with its own defaults.
+neurons, and whole default fits of recording 12, each with its own defaults. The ratio of processor time is that of
+a machine which others do not disturb, if the number of threads is one.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ def main() -> None:
     parser.add_argument("after", type=Path)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--only", default="", help="part of the names of what to time")
     parser.add_argument("--fits", action="store_true", help="whole default fits too; minutes each")
     options = parser.parse_args()
     main_line: dict[str, Any] = {"neurons": 399, "bins": 40, "trials": 128}
@@ -49,20 +51,32 @@ def main() -> None:
     if options.fits:
         plan["default fit"] = ("default-fit", main_line | {"trials": 400})
     for name, (work, asked) in plan.items():
-        times: list[list[float]] = [[], []]
+        if options.only not in name:
+            continue
+        found: list[dict[str, list[float]]] = [{"seconds": [], "cpu_seconds": []} for _ in range(2)]
         given = json.dumps(asked | {"threads": options.threads, "repeats": 1})
         for _ in range(options.repeats):
-            for found, path in zip(times, (options.before, options.after), strict=True):
-                out = in_a_process(FOLDER / "work.py", work, given, path=path.resolve())
-                found += json.loads(out)["seconds"]
-        before, after = map(spread, times)
-        ratios = sorted(a / b for a, b in zip(*times, strict=True))
+            for times, path in zip(found, (options.before, options.after), strict=True):
+                once = json.loads(
+                    in_a_process(FOLDER / "work.py", work, given, path=path.resolve())
+                )
+                for kind in times:
+                    times[kind] += once[kind]
+        ratios = [
+            spread([a / b for a, b in zip(*(times[kind] for times in found), strict=True)])
+            for kind in ("seconds", "cpu_seconds")
+        ]
+        medians = [spread(times["seconds"]) for times in found]
         print(
-            f"{name}: {before['median']:.4f} s ({before['least']:.4f} to {before['most']:.4f}) before, "
-            f"{after['median']:.4f} ({after['least']:.4f} to {after['most']:.4f}) after: "
-            f"{before['median'] / after['median']:.2f} times as fast (pairs {ratios[0]:.2f} to {ratios[-1]:.2f})",
+            f"{name}: {written(medians[0])} s before, {written(medians[1])} s after; "
+            f"{written(ratios[0])} times as fast, by processor time {written(ratios[1])}",
             flush=True,
         )
+
+
+def written(found: dict[str, float]) -> str:
+    """Write a median and its spread."""
+    return f"{found['median']:.4g} ({found['least']:.4g} to {found['most']:.4g})"
 
 
 if __name__ == "__main__":

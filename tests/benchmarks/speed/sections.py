@@ -50,6 +50,7 @@ class Bench:
                 once = self.work(name, repeats=1, beside_peak=True, **given)
                 row["seconds"] += once.pop("seconds")
                 row["peak_gflops"].append(once.pop("peak_gflops"))
+                once.pop("cpu_seconds", None)
                 row |= once
         return found
 
