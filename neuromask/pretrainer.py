@@ -944,10 +944,9 @@ class MtMPretrainer(
             )
         given = X_val if is_session_list(X_val) else [X_val]
         with about("X_val"):
-            return [*seen], [
-                read_known(x, known, rebin=self.rebin, require_spikes=True).with_data()
-                for x in given
-            ]
+            read = [read_known(x, known, rebin=self.rebin, require_spikes=True) for x in given]
+            # At their own time of the fitted trials, as they are predicted.
+            return [*seen], [r.with_data().placed(r.start + r.counts.shape[1]) for r in read]
 
     def _gives_tables(self) -> bool:
         """Say whether scikit-learn was asked to make tables of what `transform` returns."""

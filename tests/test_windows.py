@@ -79,6 +79,26 @@ def test_scores_of_trials_that_stand_at_their_own_time_are_of_these_bins(session
     assert table["n_spikes"].tolist() == given.counts.sum((0, 1)).tolist()
 
 
+def test_validation_trials_stand_at_their_own_time(session):
+    timed, late = (
+        part(session, slice(0, 20), t_start=-0.1),
+        part(session, slice(10, 20), t_start=0.1),
+    )
+    observed = np.zeros(timed.shape, bool)
+    observed[:, 10:] = True
+    unseen = nm.Session(
+        np.where(observed, timed.counts, 0),
+        timed.regions,
+        observed=observed,
+        bin_width=timed.bin_width,
+        t_start=-0.1,
+        session_id=timed.session_id,
+    )
+    shorter, whole = (nm.MtMPretrainer(**TINY).fit(timed, X_val=x) for x in (late, unseen))
+    pd.testing.assert_frame_equal(shorter.history_, whole.history_)
+    np.testing.assert_array_equal(shorter.predict(timed), whole.predict(timed))
+
+
 @pytest.mark.parametrize(
     ("t_start", "message"),
     [
