@@ -463,3 +463,14 @@ def test_a_trial_is_predicted_alike_whatever_else_is_asked(session, pre):
     pre = clone(pre).set_params(precision="fp32").fit(session)
     whole = pre.predict(session)
     np.testing.assert_allclose(pre.predict(session[3:5]), whole[3:5], rtol=1e-4)
+
+
+def test_a_fit_needs_no_gradients_of_its_caller(session):
+    new = nm.Session(session.counts, session.regions, session_id="new")
+    expected = nm.MtMPretrainer(**TINY).fit(session)
+    with torch.no_grad():
+        pre = nm.MtMPretrainer(**TINY).fit(session)
+        tuned = pre.finetune(new, max_epochs=1)
+    np.testing.assert_array_equal(pre.predict(session), expected.predict(session))
+    after = expected.finetune(new, max_epochs=1)
+    np.testing.assert_array_equal(tuned.predict(new), after.predict(new))

@@ -93,6 +93,7 @@ class Objective(Protocol):
         """Return a score, larger is better, and entries of the history; None without trials."""
 
 
+@torch.enable_grad()  # also where a caller has turned gradients off
 def train(
     model: nn.Module,
     objective: Objective,
