@@ -1,13 +1,13 @@
 """What a fit and predictions hold in memory, counted in bytes."""
 
-import tracemalloc
-
 import numpy as np
 import pytest
 import torch
 
 import neuromask as nm
+from neuromask._recordings import read_to_fit, split_trials
 from neuromask.nn import fitted
+from neuromask.training.fitting import session_tensors
 
 from .conftest import TINY
 from .memory import LiveBytes
@@ -25,26 +25,19 @@ def sessions(n):
     return made
 
 
-def most_of_a_fit(X):
-    """Fit, and return the most bytes that numpy and torch held at once, and those of the weights."""
-    options = TINY | {"max_epochs": 1, "encode_neurons": False, "batch_size": 32}
-    tracemalloc.start()
-    try:
-        with LiveBytes() as live:
-            pre = nm.MtMPretrainer(**options).fit(X)
-        arrays = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    weights = sum(p.numel() for p in pre.model_.stitches.parameters()) * 4
-    return arrays + live.peak, weights
-
-
-def test_a_fit_of_more_sessions_holds_no_copies_of_their_counts():
-    few, many = sessions(2), sessions(5)
-    (a, weights_a), (b, weights_b) = most_of_a_fit(few), most_of_a_fit(many)
-    counts = 3 * np.prod(SHAPE)
-    # Weights, their gradients and moments, and the best ones so far.
-    assert b - a < 0.2 * counts + 8 * (weights_b - weights_a)
+@pytest.mark.parametrize("validation", ["blocked", "random"])
+def test_a_fit_trains_on_the_very_memory_of_the_counts_that_it_is_given(validation):
+    X = sessions(2)
+    parts = split_trials(
+        read_to_fit(X, None, None, None), 0.2, np.random.default_rng(0), validation=validation
+    )
+    shares = [share for part in parts for share in part]
+    tensors = session_tensors(shares, (), torch.device("cpu"))
+    for share, own, session in zip(shares, tensors, [*X, *X], strict=True):
+        assert np.shares_memory(own.counts.numpy(), session.counts)
+        found = own.take(torch.arange(len(own)))
+        np.testing.assert_array_equal(found, session.counts[share.rows])
+    assert sum(map(len, tensors)) == sum(map(len, X))
 
 
 @pytest.mark.parametrize("call", ["predict", "transform", "evaluate"])

@@ -108,7 +108,7 @@ class SessionTensors:
     def entries(self) -> np.ndarray:
         """How many entries of each trial were observed, (trials,)."""
         if self.observed is None:
-            return np.full(len(self), self.counts[0].numel())
+            return np.full(len(self), self.counts.shape[1] * self.counts.shape[2])
         own = self.observed if self.rows is None else self.observed[self.rows]
         return own.sum((1, 2)).cpu().numpy()
 
