@@ -152,9 +152,9 @@ class PoissonGLM:
         """
         check_alike(self, counts, "offset_")
         if task not in self.weights_:
+            mend = "Give groups= to PoissonGLM" if task == GROUP_TASK else "Name it in tasks"
             raise InvalidInputError(
-                f"task {task!r} was not fitted; fitted are "
-                f"{list(self.weights_)}. Name it in tasks and fit again."
+                f"task {task!r} was not fitted; fitted are {list(self.weights_)}. {mend} and fit again."
             )
         if task == GROUP_TASK and self._groups is not None:
             _check_hidden(hidden, self._groups)
