@@ -238,3 +238,13 @@ def test_comparisons_and_pictures_show_the_task(session, tmp_path):
     assert set(nm.comparison.contrast(table, "MtM", "temporal")["task"]) == set(table["task"])
     figure = nm.plots.plot_paired(table)
     assert any("group co-smoothing" in ax.get_title() for ax in figure.axes)
+
+
+def test_a_glm_refuses_groups_that_are_several_of_its_own():
+    session = nm.simulate(30, n_neurons=20, n_time=10, random_state=0)
+    glm = nm.baselines.PoissonGLM(["group_co_smoothing"], groups=10).fit(session)
+    glm_table = nm.evaluate(glm.predict_rates, session, tasks=["group_co_smoothing"], groups=10)
+    assert len(glm_table) == 20
+    for n_groups in (2, 5):
+        with pytest.raises(nm.InvalidInputError, match="no group that was fitted"):
+            nm.evaluate(glm.predict_rates, session, tasks=["group_co_smoothing"], groups=n_groups)

@@ -295,10 +295,11 @@ def _offset_where(
 
 
 def _check_hidden(hidden: np.ndarray, groups: np.ndarray) -> None:
-    """Refuse trials in which no group is hidden as a whole."""
+    """Refuse trials in which no group is hidden as a whole, or several always are."""
     whole = np.asarray(hidden.all(1))  # (trials, neurons)
     found = [whole[:, groups == group].all(1) for group in np.unique(groups)]
-    if not np.any(found, axis=0).all():
+    # In single trials a second group may be hidden, as nothing of it was observed.
+    if not np.any(found, axis=0).all() or np.sum(found, axis=0).min() > 1:
         raise InvalidInputError(
             "the neurons that are hidden together are no group that was fitted; expected the same "
             "groups in both: PoissonGLM(groups=10) and evaluate(..., groups=10)."
