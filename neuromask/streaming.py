@@ -83,6 +83,12 @@ class Stream:
         )
         self._n_neurons = info.n_neurons
 
+    def __repr__(self) -> str:
+        return (
+            f"Stream({self.session_id!r}, {self._n_neurons} neurons, scheme={self.scheme!r}, "
+            f"n_ahead={self.n_ahead}, n_bins={self.n_bins})"
+        )
+
     @property
     def n_bins(self) -> int:
         """Bins that were pushed since the start, or the last `reset`."""
@@ -163,6 +169,8 @@ def named_session(session_id: str | None, known: dict[str, SessionInfo]) -> Sess
 
     Raises
     ------
+    InvalidInputError
+        If something else than a name is given.
     UnknownSessionError
         If there is none of that name, or none is named of several.
     """
@@ -174,10 +182,15 @@ def named_session(session_id: str | None, known: dict[str, SessionInfo]) -> Sess
             f"the model knows {len(names)} sessions, such as {names[0]!r}; expected session_id=, which "
             "says whose neurons will be pushed."
         )
+    if not isinstance(session_id, str):
+        raise InvalidInputError(
+            f"session_id is a {type(session_id).__name__}; expected the name of a fitted session, such as "
+            f"{names[0]!r}. Give the counts to push(), bin by bin."
+        )
     if session_id not in names:
         raise UnknownSessionError(
             f"session {session_id!r} is not among the {len(names)} fitted sessions, such as "
-            f"{names[0]!r}.{suggest(str(session_id), names)} Calibrate or finetune the model on trials of "
+            f"{names[0]!r}.{suggest(session_id, names)} Calibrate or finetune the model on trials of "
             "a new one first."
         )
     return known[session_id]

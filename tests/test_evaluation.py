@@ -330,6 +330,12 @@ def test_rates_in_place_of_a_function_are_checked():
         evaluate(np.ones(2), X)
     with pytest.raises(InvalidInputError, match="rates has entries that are negative"):
         evaluate(np.log(RATES), X)
+    for given, mended in (
+        (nm.MtMPretrainer(), r"is a MtMPretrainer; .* Call its evaluate\(X\)"),
+        (nm.baselines.MeanRate(), "is a MeanRate; .* Pass its predict_rates"),
+    ):
+        with pytest.raises(InvalidInputError, match=mended):
+            evaluate(given, X)
     with pytest.raises(InvalidInputError, match="predict_hidden: task='smoothing'"):
         predict_hidden(Spy(), X, task="smoothing")
 

@@ -37,3 +37,14 @@ def test_a_model_trained_in_bf16_predicts_the_same_in_fp32_to_three_digits(fits)
     exact = fitted["bf16"].set_params(precision="fp32").predict(test)
     np.testing.assert_allclose(rates, exact, rtol=0.1, atol=1e-3)
     assert np.abs(rates / exact - 1).mean() < 0.01
+
+
+def test_another_default_dtype_of_torch_is_refused(fits):
+    fitted, test = fits
+    torch.set_default_dtype(torch.float64)
+    try:
+        for work in (lambda: nm.MtMPretrainer(**OPTIONS).fit(test), fitted["fp32"].stream):
+            with pytest.raises(nm.InvalidInputError, match="default dtype is torch.float64"):
+                work()
+    finally:
+        torch.set_default_dtype(torch.float32)

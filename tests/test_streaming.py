@@ -273,6 +273,17 @@ def test_a_session_must_be_known_and_named(fitted, pre):
         fitted.stream(next(iter(fitted.sessions_))[:-1])
 
 
+def test_counts_are_pushed_and_not_given_to_open_a_stream(pre, session):
+    with pytest.raises(nm.InvalidInputError, match="session_id is a Session; expected the name"):
+        pre.stream(session)
+
+
+def test_a_stream_says_what_it_is(pre):
+    stream = pre.stream(n_ahead=2)
+    stream.push(poisson(1, 15)[0])
+    assert repr(stream).endswith("15 neurons, scheme='causal', n_ahead=2, n_bins=1)")
+
+
 @pytest.mark.parametrize("n_ahead", [0, 11, 1.5])
 def test_bins_ahead_are_at_most_half_a_trial(pre, n_ahead):
     with pytest.raises(nm.InvalidInputError, match="MtMPretrainer.stream: n_ahead="):

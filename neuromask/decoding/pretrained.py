@@ -16,7 +16,7 @@ from .._known import Recording, SessionInfo, region_codes, region_members
 from .._recordings import is_session_list, read_known, read_to_fit
 from ..errors import InvalidInputError
 from ..pretrainer import MtMPretrainer, check_parameters, load
-from ..schemes import Scheme
+from ..schemes import Scheme, available_schemes
 
 __all__ = [
     "check_scheme",
@@ -96,7 +96,13 @@ def fitted_schemes(given: MtMPretrainer) -> Sequence[Scheme]:
 def check_scheme(given: MtMPretrainer, asked: str) -> None:
     """Refuse a scheme that it was not, or will not be, fitted with."""
     names = [scheme.name for scheme in fitted_schemes(given)]
-    check_choice("scheme", str(asked).replace("_", "-"), ["auto", *names])
+    asked = str(asked).replace("_", "-")
+    if asked not in names and asked in available_schemes():
+        raise InvalidInputError(
+            f"scheme={asked!r} is not among the pretrainer's schemes, {names}. Fit a pretrainer with "
+            f"schemes={[*names, asked]}, or decode under one of its own."
+        )
+    check_choice("scheme", asked, ["auto", *names])
 
 
 def scheme_names(pre: MtMPretrainer, asked: str, info: SessionInfo) -> list[str]:

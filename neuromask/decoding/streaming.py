@@ -75,6 +75,12 @@ class SignalStream:
         weights = weights.flip(1).tril().flip(1)
         self._smoothing = (weights / weights.sum(1, keepdim=True)).to(network.device)
 
+    def __repr__(self) -> str:
+        return (
+            f"SignalStream({self.session_id!r}, {len(self._visible)} neurons, "
+            f"scheme={self.scheme!r}, n_bins={self.n_bins})"
+        )
+
     @property
     def n_bins(self) -> int:
         """Bins that were pushed since the start, or the last `reset`."""

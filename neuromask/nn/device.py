@@ -17,7 +17,12 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager:
 
 
 def resolve_device(device: str) -> torch.device:
-    """Turn ``"auto"`` or a device name into a device that is present."""
+    """Turn ``"auto"`` or a device name into a device that is present, and on which networks can run."""
+    if (default := torch.get_default_dtype()) != torch.float32:
+        raise InvalidInputError(
+            f"torch's default dtype is {default}; networks are made in float32. Call "
+            "torch.set_default_dtype(torch.float32) first."
+        )
     if not isinstance(device, (str, torch.device)):
         raise InvalidInputError(f"device={device!r}; expected 'auto', 'cpu' or 'cuda'.")
     if device == "auto":

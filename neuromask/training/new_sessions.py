@@ -151,7 +151,7 @@ class InferredStarts:
                 raise InvalidInputError(
                     f"session {session.session_id!r} has a single trial to train on; expected at "
                     "least two, as a trial's neurons are inferred from the others. Give more "
-                    "trials, or set validation_fraction=0 to set none aside."
+                    "trials; where validation_fraction sets some aside, set it to 0."
                 )
         self.model = model
         self.sessions = sessions
