@@ -1,10 +1,13 @@
 """Training in bfloat16 learns what training in float32 learns."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 import neuromask as nm
+from neuromask.nn.device import resolve_precision
 
 from .conftest import TINY
 
@@ -48,3 +51,20 @@ def test_another_default_dtype_of_torch_is_refused(fits):
                 work()
     finally:
         torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.parametrize(
+    ("tiles", "vectors", "maker", "expected"),
+    [
+        (True, True, "GenuineIntel", "bf16"),
+        (False, True, "GenuineIntel", "fp32"),  # measured: slower than fp32
+        (False, True, "AuthenticAMD", "bf16"),
+        (False, False, "AuthenticAMD", "fp32"),
+    ],
+)
+def test_auto_is_bf16_where_a_cpu_multiplies_it_fast(monkeypatch, tiles, vectors, maker, expected):
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: tiles, raising=False)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: vectors, raising=False)
+    monkeypatch.setattr(Path, "exists", lambda self: True)
+    monkeypatch.setattr(Path, "read_text", lambda self: f"vendor_id : {maker}")
+    assert resolve_precision("auto", torch.device("cpu")) == expected

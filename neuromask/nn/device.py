@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from pathlib import Path
 
 import torch
 
@@ -55,5 +56,14 @@ def resolve_precision(precision: str, device: torch.device) -> str:
         raise InvalidInputError(f"precision={precision!r}; expected 'auto', 'bf16' or 'fp32'.")
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
-    supported = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
-    return "bf16" if supported() else "fp32"
+    return "bf16" if _is_fast_in_bf16() else "fp32"
+
+
+def _is_fast_in_bf16() -> bool:
+    """Whether the CPU has AMX, or the AVX-512 of AMD; that of Intel alone is slower than fp32."""
+    has_tiles, has_vectors = (
+        getattr(torch.cpu, name, lambda: False)()
+        for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+    )
+    cpus = Path("/proc/cpuinfo")
+    return has_tiles or (has_vectors and cpus.exists() and "AuthenticAMD" in cpus.read_text())

@@ -30,7 +30,6 @@ def describe(device: str) -> dict[str, object]:
         "threads": torch.get_num_threads(),
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
         "gpu": gpu,
-        "fast_bf16": fast_bf16(device),
         # Processes that wait for a core, now and later: with more than cores, times are not the machine's.
         "load": [os.getloadavg()[0]],
         "torch": torch.__version__,
@@ -50,13 +49,6 @@ def _cpu() -> str:
     flags = fields.get("flags", "").split()
     wide = [f for f in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if f in flags]
     return f"{fields.get('model name', platform.machine())} ({', '.join(wide)})"
-
-
-def fast_bf16(device: str) -> bool:
-    """Say whether the machine multiplies bf16 faster, which `precision="auto"` of the library takes then."""
-    if device == "cuda":
-        return torch.cuda.is_bf16_supported()
-    return getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()
 
 
 def wait(device: str) -> None:

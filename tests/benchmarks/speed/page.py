@@ -48,7 +48,7 @@ everything else from about 800 bins on. Cut long recordings into windows ({doc}`
 
 ## What to buy
 
-- A laptop will do for one recording. More cores help less than wide vectors: a CPU with `avx512_bf16` or `amx_bf16` multiplies two to four times as fast in bf16, which
+- A laptop will do for one recording. More cores help less than wide vectors: an Intel CPU with `amx_bf16`, or one of AMD's with `avx512_bf16`, multiplies two to four times as fast in bf16, which
   `precision="auto"` then takes.
 - A GPU pays off from some tens of sessions on, or at the published size.
 - Memory: the counts as bytes (trials x bins x neurons), and 2.5 GB. A fit of 100 sessions of 500 x 100 x 700 counts (3.5 GB) held 5.9 GB.
@@ -227,8 +227,10 @@ def scaling(rows: list[dict[str, Any]]) -> list[str]:
             units[row["of"]],
             f"{row['axis']}: {', '.join(map(str, row['values']))}",
             ", ".join(f"{p['seconds'] * factors[row['of']]:.3g}" for p in row["points"]),
-            ", ".join(f"{p['share_of_peak']['median']:.0%}" for p in row["points"]),
-            ", ".join(f"{p['over_reference']['median']:.2g}" for p in row["points"]),
+            ", ".join(f"{p['share_of_peak']['median']:.0%}" for p in row["points"] if "share_of_peak" in p),
+            ", ".join(
+                f"{p['over_reference']['median']:.2g}" for p in row["points"] if "over_reference" in p
+            ),
             ", ".join(f"{p['operations']:.0f}" for p in row["points"] if "operations" in p),
             f"{row['slope']:.2f}",
             f"{row['steepest']:.2f}",

@@ -18,9 +18,11 @@ from typing import Any
 import numpy as np
 import torch
 from flops import costs_of
-from machine import Memory, bandwidth, both_seconds, fast_bf16, launch, peak, seconds
+from machine import Memory, bandwidth, both_seconds, launch, peak, seconds
 
 import neuromask as nm
+from neuromask.nn.device import resolve_precision
+from neuromask.pretrainer import EPOCHS
 
 sys.path.append(str(Path(__file__).resolve().parents[2]))
 from operations import count_step
@@ -244,7 +246,7 @@ def quality(asked: dict[str, Any]) -> dict[str, Any]:
     train, valid, test = split(12)
     subset = np.sort(np.random.default_rng(1).choice(train.n_neurons, 150, replace=False))
     pre = nm.MtMPretrainer(random_state=0, ignore_regions=(), device=asked.get("device", "cpu"))
-    pre.set_params(max_epochs=max(1, round(pre.max_epochs * asked.get("share", 1))))
+    pre.set_params(max_epochs=max(1, round(EPOCHS["one"] * asked.get("share", 1))))
     took = seconds(lambda: pre.fit(train, X_val=valid))
     scored = scores(pre.evaluate(test), subset)
     return {"seconds": [took], "max_epochs": pre.max_epochs, "scores": scored}
@@ -267,10 +269,9 @@ WORK = {
 
 
 def _precision(asked: dict[str, Any]) -> str:
-    """Return the arithmetic that is asked for, where "auto" is what the machine does faster."""
-    asked_for = str(asked.get("precision", "fp32"))
-    fast = "bf16" if fast_bf16(asked.get("device", "cpu")) else "fp32"
-    return fast if asked_for == "auto" else asked_for
+    """Return the arithmetic that is asked for, where "auto" is what the library takes."""
+    device = torch.device(asked.get("device", "cpu"))
+    return resolve_precision(str(asked.get("precision", "fp32")), device)
 
 
 if __name__ == "__main__":
