@@ -19,7 +19,7 @@ __all__ = ["Draw", "MaskTable", "Rule"]
 Ratio = float | tuple[float, float]
 
 # Columns of numbers that are uniform in a range for each trial.
-NEURONS, BINS, ENTRIES, END, REGION = range(5)
+NEURONS, BINS, ENTRIES, END, REGION, SOURCES = range(6)
 # Rows of whole numbers of a rule: scheme, whether it attends causally, the first row of members that
 # it draws from, and whether it shows nothing else. Those of one session's members begin with a row of
 # all its neurons.
@@ -42,6 +42,9 @@ class Rule(NamedTuple):
     region_size : int, default=0
         Fewest neurons of the region that is drawn for each trial, uniformly over regions; 0 takes
         all neurons.
+    sources : float or (float, float), default=1
+        Probability of showing each region beside the one that is drawn; a pair draws each trial's
+        uniformly between. At least one is shown.
     alone : bool, default=False
         Whether neurons outside the region are hidden.
     share : float, default=1
@@ -53,6 +56,7 @@ class Rule(NamedTuple):
     entries: Ratio = 1.0
     longest_end: float = 0.0
     region_size: int = 0
+    sources: Ratio = 1.0
     alone: bool = False
     share: float = 1.0
 
@@ -139,6 +143,13 @@ class MaskTable:
         self.members = torch.cat(members).to(device)  # (sessions * regions, neurons), 0 or 1
         self.everyone = self.members[everyone]  # (sessions, neurons)
         self.draws_regions = any(rule.region_size for rule in flat)
+        # Regions as sources are all that there are, those that are never drawn too.
+        self.draws_sources = any(rule.sources != 1.0 for rule in flat)
+        numbered = [torch.unique(own, return_inverse=True)[1] for own in regions]
+        self.n_regions = max(int(own.max()) + 1 for own in numbered) if self.draws_sources else 0
+        self.numbers = torch.stack(
+            [torch.nn.functional.pad(own, (0, widest - len(own))) for own in numbered]
+        )  # (sessions, neurons)
         self.bins = torch.arange(longest, dtype=torch.float32, device=device)
         self.ends = torch.tensor(n_time, device=device)
 
@@ -175,9 +186,10 @@ class MaskTable:
         widest = self.members.shape[1]
         n_time, n_neurons = shape or (len(self.bins), widest)
         n_drawn = 1 if per_batch else n_trials
-        size = (n_drawn, 1 + 5 + n_time + n_neurons)
+        parts = (1, 6, n_time, n_neurons, self.n_regions)
+        size = (n_drawn, sum(parts))
         uniform = torch.rand(size, generator=generator, device=self.ranges.device)
-        which, numbers, of_bins, of_neurons = uniform.split((1, 5, n_time, n_neurons), 1)
+        which, numbers, of_bins, of_neurons, of_regions = uniform.split(parts, 1)
         if not isinstance(session, int):
             session = session[:n_drawn]
         # As many rules are passed as have a cumulative probability of no more than `which`.
@@ -192,6 +204,12 @@ class MaskTable:
         if self.draws_regions:
             inside = self.members[numbers[:, REGION].long() + first][:, :n_neurons]
             shown = torch.where(alone[:, None].bool(), inside, everyone)
+            if self.draws_sources:
+                region = self.numbers[session].view(-1, widest)[:, :n_neurons].expand(n_drawn, -1)
+                # No number of what is no source is the least.
+                theirs = of_regions.gather(1, region) + 2 * (1 - everyone + inside)
+                bound = torch.maximum(numbers[:, SOURCES], theirs.amin(1))
+                shown = shown * torch.maximum(inside, (theirs <= bound[:, None]).float())
             beside, everyone = (everyone - shown)[:, None], shown
         chosen = inside * (of_neurons < numbers[:, NEURONS, None]).float()
         chosen, visible = chosen[:, None], everyone[:, None]
@@ -244,6 +262,7 @@ def _ranges(rule: Rule, n_time: int, n_regions: int) -> list[list[float]]:
     end = (n_time - 1.0, n_time - 1.0 - longest) if longest else (n_time, n_time)
     bins = 0.0 if longest else rule.bins
     pairs = [_pair(rule.neurons), _pair(bins), _pair(rule.entries), end, (0.0, n_regions)]
+    pairs.append(_pair(rule.sources))
     return [[float(low) for low, _ in pairs], [float(high - low) for low, high in pairs]]
 
 

@@ -170,17 +170,40 @@ def intra_region_mask(
     return _draw(_intra_region_rules(ratio=ratio), shape, regions, generator)
 
 
-def inter_region_mask(shape: Shape, regions: Tensor, generator: torch.Generator) -> Mask:
-    """Predict a whole region from all the others; the region is drawn per trial.
+def inter_region_mask(
+    shape: Shape,
+    regions: Tensor,
+    generator: torch.Generator,
+    *,
+    sources: Ratio = (0.0, 1.0),
+    subsets: float = 0.5,
+) -> Mask:
+    """Predict a whole region from all the others, or from some of them; it is drawn per trial.
 
-    Parameters and returns are those of :func:`neuron_mask`, without a ratio.
+    Sets of source regions of all sizes teach to read one region from any other, which
+    :meth:`neuromask.MtMPretrainer.translate` asks for.
+
+    Parameters
+    ----------
+    shape, regions, generator
+        As in :func:`neuron_mask`.
+    sources : float or (float, float), default=(0, 1)
+        Probability of showing each other region, at least one of which is, in trials with some of
+        them; a pair draws each trial's probability uniformly between.
+    subsets : float, default=0.5
+        Share of the trials in which some of the other regions are shown instead of all.
+
+    Returns
+    -------
+    Mask
 
     Raises
     ------
     InvalidInputError
         If no region is eligible.
     """
-    return _draw(_inter_region_rules(), shape, regions, generator)
+    rules = _inter_region_rules(sources=sources, subsets=subsets)
+    return _draw(rules, shape, regions, generator)
 
 
 def random_mask(
@@ -224,8 +247,10 @@ def _intra_region_rules(*, ratio: Ratio = 0.3) -> tuple[Rule, ...]:
     return (Rule(neurons=ratio, region_size=2, alone=True),)
 
 
-def _inter_region_rules() -> tuple[Rule, ...]:
-    return (Rule(region_size=1),)
+def _inter_region_rules(*, sources: Ratio = (0.0, 1.0), subsets: float = 0.5) -> tuple[Rule, ...]:
+    some = Rule(region_size=1, sources=sources, share=subsets)
+    rules = (Rule(region_size=1, share=1.0 - subsets), some)
+    return tuple(rule for rule in rules if rule.share > 0)
 
 
 def _random_rules(*, ratio: Ratio = 0.3) -> tuple[Rule, ...]:

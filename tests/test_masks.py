@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -75,7 +77,7 @@ def test_intra_region_shows_one_region_alone():
 
 
 def test_inter_region_hides_a_whole_region_and_draws_all_alike():
-    mask = masks.inter_region_mask((3000, 2, 7), REGIONS, generator())
+    mask = masks.inter_region_mask((3000, 2, 7), REGIONS, generator(), subsets=0.0)
     assert torch.equal(mask.hidden, mask.target)
     drawn = [tuple(sorted(set(REGIONS[row].tolist()))) for row in mask.hidden[:, 0]]
     counts = {r: drawn.count(r) / 3000 for r in set(drawn)}
@@ -83,6 +85,33 @@ def test_inter_region_hides_a_whole_region_and_draws_all_alike():
     assert all(abs(share - 1 / 3) < 0.04 for share in counts.values())
     for row in mask.hidden[:50, 0]:
         assert torch.equal(row, REGIONS[row][0] == REGIONS)
+
+
+@pytest.mark.parametrize("subsets", [0.0, 0.5, 1.0])
+def test_inter_region_reads_a_whole_region_from_any_set_of_others(subsets):
+    n, others = 3000, {code: {-1, 0, 1, 2} - {code} for code in (0, 1, 2)}
+    mask = masks.inter_region_mask((n, 2, 7), REGIONS, generator(), subsets=subsets)
+    shown = []
+    for hidden, target in zip(mask.hidden, mask.target, strict=True):
+        assert torch.equal(hidden[0], hidden[1])
+        (code,) = set(REGIONS[target[0]].tolist())
+        assert torch.equal(target[0], code == REGIONS)
+        sources = set(REGIONS[~hidden[0]].tolist())
+        assert sources <= others[code]
+        assert all(torch.equal(~hidden[0] & (c == REGIONS), c == REGIONS) for c in sources)
+        shown.append((code, frozenset(sources)))
+    # All others, or each with a probability that is uniform over trials; one at least is there.
+    sizes = np.bincount([len(sources) for _, sources in shown], minlength=4) / n
+    sets = np.array([0.0, 0.5, 0.25, 0.25])
+    expected = subsets * sets + (1 - subsets) * np.array([0.0, 0.0, 0.0, 1.0])
+    np.testing.assert_allclose(sizes, expected, atol=0.03)
+    if subsets:
+        assert set(shown) == {
+            (code, frozenset(some))
+            for code, own in others.items()
+            for size in (1, 2, 3)
+            for some in itertools.combinations(own, size)
+        }
 
 
 @given(st.permutations(range(7)), st.integers(0, 1000))
