@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.ndimage import gaussian_filter1d
 
-from .._checks import check_fraction, check_positive_int
+from .._checks import as_array, check_fraction, check_positive_int
 from .._random import random_streams
 from ..errors import InvalidInputError, public
 from ..session import Session
@@ -28,6 +29,7 @@ def simulate(
     n_latents: int = 3,
     private: float = 0.05,
     delay: int = 2,
+    couplings: ArrayLike | None = None,
     timescale: float = 5.0,
     strength: float = 1.0,
     mean_rate: float = 6.0,
@@ -59,7 +61,12 @@ def simulate(
     private : float, default=0.05
         Share of a region's latent variance that no other region has, in [0, 1).
     delay : int, default=2
-        Bins by which each region lags behind the one before it.
+        Bins by which each region lags behind the one before it, or behind those that it is coupled to.
+    couplings : array-like, (regions, regions), optional
+        Entry [i, j] is the correlation, from 0 to 1, of region j's latents with those of region i `delay`
+        bins before. Regions then have no latents in common but for these, `private` counts for nothing,
+        and all answer the stimulus. Squares of a column may add up to 1. By default all regions are
+        coupled by latents that they share.
     timescale : float, default=5
         Standard deviation, in bins, of the kernel that smooths the latents.
     strength : float, default=1
@@ -97,6 +104,7 @@ def simulate(
         ("bin_width", bin_width, 1e-4, 1),
     ):
         check_fraction(name, value, low=low, high=high)
+    strengths = None if couplings is None else _check_couplings(couplings, len(regions))
     rng = random_streams(random_state).numpy("init")
     n_regions = len(regions)
     # One animal's couplings hold for all, which is what pretraining on many can learn.
@@ -105,24 +113,33 @@ def simulate(
     readout = rng.normal(size=(2, n_latents)) / np.sqrt(n_latents)
     sessions = []
     for i in range(n_sessions or 1):
-        latents, stimulus = _latents(
-            rng, n_trials, n_time, n_latents, response, timescale, delay * (n_regions - 1)
-        )
+        if strengths is None:
+            latents, stimulus = _latents(
+                rng, n_trials, n_time, n_latents, response, timescale, delay * (n_regions - 1)
+            )
+            first = latents[:, delay * (n_regions - 1) :]
+        else:
+            coupled, stimulus = _coupled(
+                rng, n_trials, n_time, mixing, response, timescale, delay, strengths
+            )
+            first = coupled[0]
         region = np.sort(np.arange(n_neurons) % n_regions)
         weights = rng.normal(size=(n_neurons, n_latents))
         weights /= np.linalg.norm(weights, axis=1, keepdims=True)
         drive = np.empty((n_trials, n_time, n_neurons))
         for r in range(n_regions):
-            start = delay * (n_regions - 1 - r)  # later regions see the latents' past
-            shared = latents[:, start : start + n_time] @ mixing[r]
-            own = _smooth_noise(rng, n_trials, n_time, n_latents, timescale)
-            activity = np.sqrt(1 - private) * shared + np.sqrt(private) * own
+            if strengths is None:
+                start = delay * (n_regions - 1 - r)  # later regions see the latents' past
+                shared = latents[:, start : start + n_time] @ mixing[r]
+                own = _smooth_noise(rng, n_trials, n_time, n_latents, timescale)
+                activity = np.sqrt(1 - private) * shared + np.sqrt(private) * own
+            else:
+                activity = coupled[r]
             drive[:, :, region == r] = activity @ weights[region == r].T
         drive *= strength / drive.std((0, 1))
         hertz = np.exp(np.log(mean_rate) + 0.8 * rng.normal(size=n_neurons)).clip(*RATE_RANGE)
         rates = np.exp(drive)
         rates *= hertz * bin_width / rates.mean((0, 1))
-        first = latents[:, delay * (n_regions - 1) :]
         evidence = (first[:, -max(1, n_time // 3) :] @ readout[0]).mean(1)
         whisker = first @ readout[1]
         sessions.append(
@@ -193,11 +210,57 @@ def _latents(
     length = n_time + extra
     noise = _smooth_noise(rng, n_trials, length, n_latents, timescale)
     stimulus = rng.choice([-1, 1], n_trials)
-    bins = np.arange(length) - extra - n_time // 4
+    course = _course(n_time, timescale, extra)
+    return noise + course * (response[0] + stimulus[:, None, None] * response[1]), stimulus
+
+
+def _coupled(
+    rng: np.random.Generator,
+    n_trials: int,
+    n_time: int,
+    mixing: np.ndarray,
+    response: np.ndarray,
+    timescale: float,
+    delay: int,
+    strengths: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw the latents (regions, trials, time, latents) of coupled regions that answer a stimulus."""
+    n_regions, n_latents = mixing.shape[:2]
+    own = np.stack(
+        [
+            _smooth_noise(rng, n_trials, n_time + delay, n_latents, timescale)
+            for _ in range(n_regions)
+        ]
+    )
+    before = own[:, :, :n_time] @ mixing[:, None]
+    rest = np.sqrt((1 - (strengths**2).sum(0)).clip(0))[:, None, None, None]
+    stimulus = rng.choice([-1, 1], n_trials)
+    evoked = _course(n_time, timescale, 0) * (response[0] + stimulus[:, None, None] * response[1])
+    coupled = np.tensordot(strengths.T, before, 1) + rest * own[:, :, delay:]
+    return coupled + evoked @ mixing[:, None], stimulus
+
+
+def _course(n_time: int, timescale: float, extra: int) -> np.ndarray:
+    """Return the course of a response, (extra + time, 1), which begins at a quarter of the trial."""
+    bins = np.arange(n_time + extra) - extra - n_time // 4
     course = np.where(bins > 0, bins / timescale * np.exp(1 - bins / (2 * timescale)), 0)
-    course = course / max(course.max(), 1e-9)
-    evoked = course[None, :, None] * (response[0] + stimulus[:, None, None] * response[1])
-    return noise + evoked, stimulus
+    return (course / max(course.max(), 1e-9))[:, None]
+
+
+def _check_couplings(couplings: ArrayLike, n_regions: int) -> np.ndarray:
+    """Return the strengths (from, to), or raise."""
+    strengths = as_array("couplings", couplings, dtype=float)
+    if strengths.shape != (n_regions, n_regions) or not ((strengths >= 0) & (strengths <= 1)).all():
+        raise InvalidInputError(
+            f"couplings has shape {strengths.shape}; expected ({n_regions}, {n_regions}), from one region "
+            "to another, each between 0 and 1."
+        )
+    if np.diag(strengths).any() or ((strengths**2).sum(0) > 1 + 1e-9).any():
+        raise InvalidInputError(
+            f"couplings={strengths.tolist()!r}; expected zeros on the diagonal, and columns whose squares "
+            "add up to 1 at most. Lower the strengths of regions that follow several."
+        )
+    return strengths
 
 
 def _smooth_noise(
