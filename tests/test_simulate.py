@@ -136,3 +136,64 @@ def test_generators_are_random_states():
 def test_bad_parameters(parameters, message):
     with pytest.raises(InvalidInputError, match=message):
         nm.simulate(**parameters)
+
+
+def latents_of(session, region, n=3):
+    """Return the leading directions of a region's log-rates, (trials, time, n), whitened."""
+    x = np.log(session.rates[:, :, session.regions == region])
+    flat = x.reshape(-1, x.shape[2]) - x.mean((0, 1))
+    u = np.linalg.svd(flat, full_matrices=False)[0][:, :n]
+    return u.reshape(*x.shape[:2], n)
+
+
+def canonical(one, other):
+    """Mean canonical correlation of whitened courses."""
+    flat = [x.reshape(-1, x.shape[2]) - x.mean((0, 1)) for x in (one, other)]
+    bases = [np.linalg.qr(x)[0] for x in flat]
+    return np.linalg.svd(bases[0].T @ bases[1])[1].mean()
+
+
+def test_couplings_are_correlations_at_the_delay_and_only_where_asked():
+    strengths = np.zeros((4, 4))
+    strengths[0, 1], strengths[2, 3] = 0.9, 0.5
+    session = nm.simulate(
+        300,
+        n_neurons=80,
+        n_time=30,
+        regions=("A", "B", "C", "D"),
+        couplings=strengths,
+        delay=4,
+        timescale=3.0,
+        random_state=0,
+    )
+    trials = session.trials["stimulus"].to_numpy()
+    # What the stimulus evokes is in all regions; what is left of its means is not.
+    rates = np.log(session.rates)
+    for sign in (-1, 1):
+        rates[trials == sign] -= rates[trials == sign].mean(0)
+    apart = nm.Session(session.counts, session.regions, rates=np.exp(rates))
+    latents = {name: latents_of(apart, name) for name in "ABCD"}
+    for source, target, expected in (
+        ("A", "B", 0.9),
+        ("C", "D", 0.5),
+        ("A", "C", 0.0),
+        ("B", "D", 0.0),
+    ):
+        before, after = latents[source][:, :-4], latents[target][:, 4:]
+        assert canonical(before, after) == pytest.approx(expected, abs=0.1)
+    at_once = canonical(latents["A"], latents["B"])
+    assert at_once < 0.8 * canonical(latents["A"][:, :-4], latents["B"][:, 4:])
+
+
+@pytest.mark.parametrize(
+    ("couplings", "message"),
+    [
+        (np.zeros((3, 3)), r"couplings has shape \(3, 3\); expected \(2, 2\)"),
+        ([[0, 1.5], [0, 0]], "each between 0 and 1"),
+        ([[0, np.nan], [0, 0]], "each between 0 and 1"),
+        ([[0.5, 0], [0, 0]], "zeros on the diagonal"),
+    ],
+)
+def test_couplings_that_cannot_be_are_refused(couplings, message):
+    with pytest.raises(InvalidInputError, match=message):
+        nm.simulate(10, n_neurons=4, regions=("A", "B"), couplings=couplings)
