@@ -166,6 +166,11 @@ def find_session(X: Any, known: dict[str, SessionInfo]) -> SessionInfo:
     UnknownSessionError
         If the model does not know the session, or cannot tell which is meant.
     """
+    if not known:
+        raise UnknownSessionError(
+            "the model knows no session. Calibrate or finetune it on trials of yours first, and use the "
+            "model that this returns."
+        )
     if isinstance(X, Session):
         if X.session_id in known:
             return known[X.session_id]

@@ -30,6 +30,7 @@ from .session import Session, as_session
 
 __all__ = [
     "MANY_TRIALS",
+    "agree_on_bin_width",
     "check_own_names",
     "is_session_list",
     "read_known",
@@ -89,7 +90,7 @@ def read_to_fit(
         for i, (x, r) in enumerate(zip(X, per_session, strict=True))
     ]
     check_own_names([r.info.session_id for r in found])
-    _agree_on_bin_width(found)
+    agree_on_bin_width(found)
     return found
 
 
@@ -113,6 +114,7 @@ def read_new_sessions(
     known: dict[str, SessionInfo],
     *,
     n_time: int,
+    bin_width: float | None = None,
     rebin: float | None = None,
 ) -> list[Recording]:
     """Check sessions to adapt to, which a model does not know and whose bins are like its own.
@@ -136,7 +138,7 @@ def read_new_sessions(
                 "training the same sessions."
             )
     found = read_to_fit(given, None, None, None, rebin=rebin)
-    _agree_on_bin_width([*found, *(Recording(i, np.empty(0)) for i in known.values())])
+    agree_on_bin_width(found, bin_width)
     for r in found:
         if r.info.n_time > n_time:
             raise InvalidInputError(
@@ -318,8 +320,11 @@ def _identity(X: Any, labels: np.ndarray | None) -> dict[str, tuple[str, ...]]:
     return identity
 
 
-def _agree_on_bin_width(recordings: Sequence[Recording]) -> None:
+def agree_on_bin_width(recordings: Sequence[Recording], fitted: float | None = None) -> None:
+    """Refuse sessions whose bins differ, from one another or from those of a fit; what is not known may be any."""
     widths = {r.info.session_id: r.info.bin_width for r in recordings if r.info.bin_width}
+    if fitted is not None:
+        widths["as fitted"] = fitted
     if len({round(width, 9) for width in widths.values()}) > 1:
         listed = ", ".join(f"{name}: {width:g} s" for name, width in widths.items())
         raise InvalidInputError(

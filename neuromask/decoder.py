@@ -19,7 +19,7 @@ from ._checks import check_choice, check_fraction, check_positive_int
 from ._estimator import SpikesEstimator
 from ._known import Recording, SessionInfo
 from ._random import random_streams
-from ._recordings import read_known, rebinned
+from ._recordings import is_session_list, read_known, rebinned
 from ._windows import stitch
 from .decoding.baselines import DECODING_TASKS, decoding_baselines
 from .decoding.features import block_sizes, read_features
@@ -36,6 +36,7 @@ from .decoding.pretrained import (
     hidden_neurons,
     is_fitted,
     pretrain_copy,
+    read_sessions,
     read_trials,
     resolve_pretrainer,
     scheme_names,
@@ -49,6 +50,13 @@ from .decoding.scores import (
     warn_of_failed_folds,
     warn_of_losses,
 )
+from .decoding.shared import (
+    Standard,
+    correction,
+    join_targets,
+    session_folds,
+    shared_features,
+)
 from .decoding.streaming import SignalStream
 from .decoding.targets import (
     Classes,
@@ -61,7 +69,7 @@ from .decoding.targets import (
     values_where_observed,
     whole_signal,
 )
-from .errors import InvalidInputError, public
+from .errors import InvalidInputError, about, public, warn
 from .pretrainer import MtMPretrainer, fitted_network, whole_recording
 from .session import Session
 from .training.loop import TrainingConfig
@@ -69,6 +77,8 @@ from .training.progress import fit_progress
 
 __all__ = ["MtMDecoder"]
 
+# Fewer trials of a session that a decoder of several has not met are too few to standardise it by.
+FEW_TO_STANDARDISE = 20
 # Parameters of a fitted pretrainer that still mean something.
 LATE_PARAMETERS = {"device", "precision", "pooling", "verbose", "ignore_regions"}
 
@@ -163,6 +173,11 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
     >>> decoder.fit(session, session.trials["stimulus"]).predict(session).shape
     (60,)
     """
+
+    # Of a fit to several sessions: the units of those that are known, and what own labels of some add.
+    _is_shared: bool = False
+    _standards: dict[tuple[str, str], Standard]
+    _corrections: dict[tuple[str, str], Readout]
 
     def __init__(
         self,
@@ -269,6 +284,8 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
         NeuromaskWarning
             If windows overlap and there are no groups, nor enough blocks, to keep together.
         """
+        if is_session_list(X):
+            return self._fit_sessions(X, y, groups)
         given, recording, target = self._read(X, y)
         check_scheme(given, self.scheme)
         if groups is None:
@@ -326,9 +343,71 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
         self.history_ = history
         self.finetuned_ = trained is not None
         self.n_features_in_ = recording.info.n_neurons
+        self._is_shared, self._standards, self._corrections = False, {}, {}
         self._start = recording.start
         self._info = _info_of(recording)
         self._hidden = hidden
+        return self._answer_as(target)
+
+    def _fit_sessions(self, X: Sequence[Any], y: Any, groups: Any) -> MtMDecoder:
+        """Fit one read-out to several sessions, of what they share."""
+        self._check_parameters()
+        given = resolve_pretrainer(self.pretrainer)
+        if self.finetune != "head" or groups is not None:
+            raise InvalidInputError(
+                f"X is a list of {len(X)} sessions, with finetune={self.finetune!r} and groups that are "
+                f"{'not ' if groups is None else ''}given; expected finetune='head' and no groups, as whole "
+                "sessions are left out."
+            )
+        recordings = read_sessions(X, given)
+        targets = self._read_targets(recordings, y, given.rebin)
+        check_scheme(given, self.scheme)
+        for i, recording in enumerate(recordings):
+            if (there := recording.observed_trials()) is not None:
+                recordings[i], targets[i] = recording.with_data(), targets[i].take(there)
+        target = join_targets(targets)
+        weights = np.concatenate([t.trial_weights(self.class_weight) for t in targets])
+        if is_fitted(given):
+            pre = given
+        else:
+            pre = pretrain_copy(given, X, random_streams(self.random_state).init)
+        infos = [r.info for r in recordings]
+        # Their neurons come into the trunk as those of a new session do.
+        pre = pre.forget([info.session_id for info in infos]).calibrate(list(X))
+        network = fitted_network(pre)
+        names = [scheme_names(pre, self.scheme, info) for info in infos]
+        hidden = [hidden_neurons(r, self.regions) for r in recordings]
+        folds = session_folds([len(r) for r in recordings], [i.subject for i in infos])
+        readouts, standards = {}, {}
+        for name in names[0]:
+            if not all(name in own for own in names):
+                continue
+            parts = []
+            for recording, unseen in zip(recordings, hidden, strict=True):
+                features = shared_features(network, recording, unseen, name, per_bin=target.per_bin)
+                standard = Standard.of(features)
+                standards[recording.info.session_id, name] = standard
+                parts.append(standard(features))
+            readouts[name] = fit_readout(
+                np.concatenate(parts),
+                target,
+                block_sizes=(parts[0].shape[2],),
+                trial_weights=weights,
+                folds=folds,
+            )
+        losses = {name: readout.loss for name, readout in readouts.items()}
+        self.pretrainer_ = pre
+        self.readouts_, self._is_shared = readouts, True
+        self._standards, self._corrections = standards, {}
+        self.scheme_ = min(losses, key=losses.__getitem__)
+        self.selection_ = pd.DataFrame({"scheme": list(losses), "loss": list(losses.values())})
+        self.history_, self.finetuned_ = pd.DataFrame(), False
+        if hasattr(self, "n_features_in_"):  # of an earlier fit to one session
+            del self.n_features_in_
+        return self._answer_as(target)
+
+    def _answer_as(self, target: Classes | Signals) -> MtMDecoder:
+        """Remember what outputs stand for."""
         self._per_bin = target.per_bin
         if isinstance(target, Classes):
             self.classes_ = target.labels
@@ -337,6 +416,82 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
             if hasattr(self, "classes_"):  # of an earlier fit
                 del self.classes_
         return self
+
+    @public
+    def adapt(self, X: Any, y: Any = None) -> MtMDecoder:
+        """Return a copy that knows one more session, of which few labels are known, or none.
+
+        The decoder must have been fitted to several sessions. Without labels the session's trials tell
+        what its usual activity is, which `predict` else takes from the trials that it is given. With
+        labels a read-out of its own neurons learns what the shared one misses: where they tell nothing,
+        nothing changes.
+
+        Parameters
+        ----------
+        X : Session
+            Trials of one session. One that the pretrainer does not know is calibrated on them.
+        y : array-like, (trials,), (trials, time) or (trials, time, variables), optional
+            What to decode, of these trials.
+
+        Returns
+        -------
+        MtMDecoder
+            The copy; this one is left as it is.
+
+        Raises
+        ------
+        InvalidInputError
+            If the decoder was fitted to one session, or trials or targets do not suit.
+
+        Examples
+        --------
+        >>> import neuromask as nm
+        >>> *known, new = nm.simulate(40, n_sessions=3, n_neurons=12, n_time=20, random_state=0)
+        >>> pre = nm.MtMPretrainer(dim=16, n_layers=1, max_epochs=2, random_state=0).fit(known)
+        >>> decoder = nm.MtMDecoder(pre).fit(known, [s.trials["stimulus"] for s in known])
+        >>> decoder.adapt(new).predict(new).shape
+        (40,)
+        """
+        check_is_fitted(self)
+        if not self._is_shared:
+            raise InvalidInputError(
+                "the decoder was fitted to one session, of whose neurons its read-out is; expected one that "
+                "was fitted to a list of sessions. Fit another to the new session."
+            )
+        pre = self.pretrainer_
+        if isinstance(X, Session) and X.session_id not in pre.sessions_:
+            pre = pre.calibrate(X)
+        elif isinstance(X, Session) and not _is_calibrated(pre, X.session_id):
+            pre = pre.forget(X.session_id).calibrate(X)
+        recording = read_known(X, pre.sessions_, rebin=pre.rebin)
+        target = None
+        if y is not None:
+            target = self._read_like_fitted(recording, y, pre.rebin)
+        if (there := recording.observed_trials()) is not None:
+            recording = recording.with_data()
+            target = None if target is None else target.take(there)
+        new, network = copy.copy(self), fitted_network(pre)
+        session_id, hidden = recording.info.session_id, hidden_neurons(recording, self.regions)
+        new.pretrainer_ = pre
+        new._standards, new._corrections = dict(self._standards), dict(self._corrections)
+        for name, shared in self.readouts_.items():
+            key = session_id, name
+            features = shared_features(network, recording, hidden, name, per_bin=self._per_bin)
+            new._standards.setdefault(key, Standard.of(features))
+            new._corrections.pop(key, None)
+            if target is not None:
+                outputs = shared.predict(new._standards[key](features))
+                new._corrections[key] = correction(
+                    read_features(network, recording, hidden, name, per_bin=self._per_bin),
+                    shared,
+                    outputs,
+                    target,
+                    block_sizes=block_sizes(
+                        network.model.n_features, recording.info.n_neurons, per_bin=self._per_bin
+                    ),
+                    trial_weights=target.trial_weights(self.class_weight),
+                )
+        return new
 
     @public
     def predict(self, X: Any) -> np.ndarray:
@@ -358,7 +513,7 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
         check_is_fitted(self)
         X, is_whole = whole_recording(X) if self._per_bin else (X, False)
         recording = self._known(X)
-        answers = self._decode(recording, self._hidden, self.scheme_)
+        answers = self._decode(recording, self._hidden_of(recording), self.scheme_)
         return answers[0] if is_whole else answers
 
     @public
@@ -393,6 +548,11 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
         True
         """
         check_is_fitted(self)
+        if self._is_shared:
+            raise InvalidInputError(
+                "the decoder was fitted to several sessions, and streams decode one. Fit another to the "
+                "session alone."
+            )
         if not self._per_bin:
             raise InvalidInputError(
                 "the decoder was fitted with one value a trial; expected a signal with a value in every "
@@ -430,8 +590,8 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
             In the order of `classes_`; of equally common classes if `class_weight` is "balanced".
         """
         recording = self._known(X)
-        outputs = self._outputs(recording, self._hidden, self.scheme_)
-        return np.exp(self.readouts_[self.scheme_].log_chances(outputs[:, 0]))
+        outputs = self._outputs(recording, self._hidden_of(recording), self.scheme_)
+        return np.exp(self._chances_of(recording, self.scheme_).log_chances(outputs[:, 0]))
 
     @public
     def score(self, X: Any, y: Any) -> float:
@@ -566,7 +726,7 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
         return region_importance(
             lambda hidden: self._decode(recording, hidden, scheme),
             np.array(recording.info.regions),
-            self._hidden,
+            self._hidden_of(recording),
             truth,
             is_classes=_decodes_classes(self),
             n_bootstrap=n_bootstrap,
@@ -645,23 +805,59 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
         self._check_parameters()
         given = resolve_pretrainer(self.pretrainer)
         recording = read_trials(X, given)
+        return given, recording, self._read_target(recording, y, given.rebin)
+
+    def _read_target(self, recording: Recording, y: Any, rebin: float | None) -> Classes | Signals:
         n_trials, n_time, _ = recording.counts.shape
-        target = read_target(
+        return read_target(
             y,
             self.task,
             n_trials=n_trials,
             n_time=n_time,
-            rebin=given.rebin,
+            rebin=rebin,
             observed=recording.observed,
         )
-        return given, recording, target
+
+    def _read_like_fitted(
+        self, recording: Recording, y: Any, rebin: float | None
+    ) -> Classes | Signals:
+        """Check a target of another session, in the classes or units of the fit."""
+        target = self._read_target(recording, y, rebin)
+        if isinstance(target, Classes):
+            labels = read_labels(y, n_trials=len(recording), known=self.classes_)
+            return Classes(self.classes_, np.searchsorted(self.classes_, labels))
+        shape, fitted = target.units.shape, self._units.shape
+        if shape != fitted:
+            raise InvalidInputError(
+                f"y has {shape or 'one number'} a trial; expected {fitted or 'one number'}, as fitted."
+            )
+        return replace(target, units=self._units)
+
+    def _read_targets(
+        self, recordings: Sequence[Recording], y: Any, rebin: float | None
+    ) -> list[Classes | Signals]:
+        """Check the targets of several sessions."""
+        if not isinstance(y, (list, tuple)) or len(y) != len(recordings):
+            given = f"{len(y)} entries" if isinstance(y, (list, tuple)) else f"a {type(y).__name__}"
+            raise InvalidInputError(
+                f"y is {given} and X is a list of {len(recordings)} sessions; expected a list with the "
+                "target of each."
+            )
+        targets = []
+        for recording, own in zip(recordings, y, strict=True):
+            with about(f"session {recording.info.session_id!r}"):
+                targets.append(self._read_target(recording, own, rebin))
+        return targets
 
     def _decode(self, recording: Recording, hidden: np.ndarray, scheme: str) -> np.ndarray:
         """Return what users see, with some neurons hidden and a scheme's prompt."""
-        return self._answers(self.readouts_[scheme], self._outputs(recording, hidden, scheme))
+        outputs = self._outputs(recording, hidden, scheme)
+        return self._answers(self._chances_of(recording, scheme), outputs)
 
     def _outputs(self, recording: Recording, hidden: np.ndarray, scheme: str) -> np.ndarray:
         """Return outputs (trials, time or 1, outputs)."""
+        if self._is_shared:
+            return self._shared_outputs(recording, hidden, scheme)
         n_trials, n_time, _ = recording.counts.shape
         is_longer = n_time > self._info.n_time
         trials = recording.windows() if is_longer else recording.placed(self._info.n_time)
@@ -678,6 +874,35 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
         if is_longer:
             return stitch(outputs, n_trials, n_time)
         return outputs[:, recording.start : recording.start + n_time]
+
+    def _shared_outputs(self, recording: Recording, hidden: np.ndarray, scheme: str) -> np.ndarray:
+        """Return outputs of any session, in the units of the trials that it was made known by."""
+        network, session_id = fitted_network(self.pretrainer_), recording.info.session_id
+        if not _is_calibrated(self.pretrainer_, session_id):
+            raise InvalidInputError(
+                f"session {session_id!r} has weights that were trained for it alone, by which the features "
+                "that sessions share cannot be read. Call adapt with its trials first; labels are not needed."
+            )
+        features = shared_features(network, recording, hidden, scheme, per_bin=self._per_bin)
+        standard = self._standards.get((session_id, scheme))
+        if standard is None:
+            if len(recording) < FEW_TO_STANDARDISE:
+                warn(
+                    f"session {session_id!r} was not among those of the fit, and its "
+                    f"{len(recording)} trials are few to know its usual activity by. Call adapt with more of "
+                    "its trials first; labels are not needed."
+                )
+            standard = Standard.of(features)
+        outputs = self.readouts_[scheme].predict(standard(features))
+        if (own := self._corrections.get((session_id, scheme))) is not None:
+            outputs = outputs + own.predict(
+                read_features(network, recording, hidden, scheme, per_bin=self._per_bin)
+            )
+        return outputs
+
+    def _chances_of(self, recording: Recording, scheme: str) -> Readout:
+        """Return the read-out whose temperature and offset hold for a session."""
+        return self._corrections.get((recording.info.session_id, scheme), self.readouts_[scheme])
 
     def _decode_bins(
         self, X: Any, target: Classes | Signals, X_test: Any, bins: np.ndarray
@@ -709,8 +934,14 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
     def _known(self, X: Any) -> Recording:
         """Check trials of the fitted session."""
         check_is_fitted(self)
+        if self._is_shared:
+            return read_known(X, self.pretrainer_.sessions_, rebin=self.pretrainer_.rebin)
         known = {self._info.session_id: self._info}
         return read_known(X, known, rebin=self.pretrainer_.rebin, longer=self._per_bin)
+
+    def _hidden_of(self, recording: Recording) -> np.ndarray:
+        """Return a mask of the neurons of a session that are not decoded from."""
+        return hidden_neurons(recording, self.regions) if self._is_shared else self._hidden
 
     def _truth(self, recording: Recording, y: Any) -> np.ndarray:
         """Check what is to be scored against."""
@@ -767,3 +998,8 @@ def _info_of(recording: Recording) -> SessionInfo:
     if t_start is not None and info.bin_width is not None:
         t_start += start * info.bin_width
     return replace(info, n_time=recording.counts.shape[1], t_start=t_start)
+
+
+def _is_calibrated(pre: MtMPretrainer, session_id: str) -> bool:
+    """Whether a session's weights start from what the encoder of neurons infers."""
+    return pre.model_.stitch(session_id).has_start

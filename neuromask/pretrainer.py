@@ -26,6 +26,7 @@ from ._observed import observed_mean
 from ._random import RandomStreams, random_streams
 from ._recordings import (
     MANY_TRIALS,
+    agree_on_bin_width,
     is_session_list,
     read_known,
     read_new_sessions,
@@ -35,7 +36,14 @@ from ._recordings import (
 )
 from ._splits import VALIDATIONS
 from .errors import CheckpointError, InvalidInputError, about, public, warn
-from .evaluation import PredictRates, evaluate, predict_hidden, summarise, task_scheme
+from .evaluation import (
+    PredictRates,
+    evaluate,
+    predict_hidden,
+    summarise,
+    task_scheme,
+    translation_matrix,
+)
 from .nn.backbones import available_backbones, find_backbone
 from .nn.device import resolve_device, resolve_precision
 from .nn.fitted import FittedNetwork
@@ -49,11 +57,17 @@ from .schemes import (
     resolve_schemes,
     scheme_index,
 )
-from .session import Session
+from .session import Session, as_session
 from .streaming import Stream, named_session
+from .training.batches import SessionTensors
 from .training.fitting import Masking, fit_network, session_tensors
 from .training.loop import TrainingConfig
-from .training.new_sessions import add_sessions, start_from_factors, start_session
+from .training.new_sessions import (
+    add_sessions,
+    describe_neurons,
+    start_from_factors,
+    start_session,
+)
 from .training.parameters import ADAPTATION_STAGES
 from .training.progress import fit_progress, steps
 
@@ -159,7 +173,8 @@ class MtMPretrainer(
     device : str, default="auto"
         ``"cpu"``, ``"cuda"`` or whichever is there.
     precision : {"auto", "bf16", "fp32"}, default="auto"
-        Arithmetic of the network; auto takes bf16 where the hardware multiplies it fast.
+        Arithmetic of the network; auto takes bf16 where the hardware multiplies it fast: GPUs, CPUs
+        with AMX, and AMD's with AVX-512.
     warm_start : bool, default=False
         Go on from the weights of the last fit, if the sessions, their neurons, regions, animals and
         bin widths are the same; other sessions start anew, with a warning. What the weights were made for (`backbone`, sizes,
@@ -182,6 +197,8 @@ class MtMPretrainer(
         What is known of each fitted session, by session_id.
     regions_ : ndarray of str
         Region names over all sessions.
+    bin_width_ : float or None
+        Seconds of the bins; None where no session says.
     history_ : DataFrame
         One row an epoch, with the losses and, where trials were set aside, the bits per spike of
         each scheme on these, before log-rates are moved back towards the mean rates.
@@ -388,25 +405,55 @@ class MtMPretrainer(
         """
         check_is_fitted(self)
         check_parameters(self)
-        if self.model_.encoder is None:
-            name = self._architecture["backbone"]
-            backbone = available_backbones().get(name)
-            if backbone is not None and not backbone.encodes_neurons:
-                raise InvalidInputError(
-                    f"the model has no encoder of neurons, which backbone {name!r} cannot have; use "
-                    f"finetune, or fit with one that can: backbone={_encoding_backbones()}."
-                )
-            raise InvalidInputError(
-                "the model has no encoder of neurons, as it was fitted without one, which is the "
-                "default for a single session; use finetune, or fit on several sessions (with "
-                "encode_neurons='auto' or True)."
-            )
+        self._need_encoder()
         recordings = self._read_new_sessions(X)
         new = self._with_sessions(recordings, np.random.default_rng(0))
         device = next(new.model_.parameters()).device
         for session in session_tensors(recordings, self.ignore_regions, device):
             start_session(new.model_, session)
         return new
+
+    @public
+    def forget(self, session_ids: str | Sequence[str] | None = None) -> MtMPretrainer:
+        """Return a copy that has forgotten sessions, and holds none of their weights and names.
+
+        What all sessions share stays: with an encoder of neurons the copy calibrates to new sessions as
+        this model does. It is smaller, and tells nothing of single neurons.
+
+        Parameters
+        ----------
+        session_ids : str or sequence of str, optional
+            Sessions to forget; all by default.
+
+        Returns
+        -------
+        MtMPretrainer
+            The copy; this one is left as it is.
+
+        Raises
+        ------
+        UnknownSessionError
+            If a session is not known.
+
+        Examples
+        --------
+        >>> import neuromask as nm
+        >>> sessions = nm.simulate(30, n_sessions=3, n_neurons=12, n_time=20, random_state=0)
+        >>> pre = nm.MtMPretrainer(dim=16, n_layers=1, max_epochs=1, random_state=0).fit(sessions[:2])
+        >>> shared = pre.forget()
+        >>> list(shared.sessions_), list(shared.calibrate(sessions[2]).sessions_)
+        ([], ['sim-2'])
+        """
+        check_is_fitted(self)
+        named = self.sessions_ if session_ids is None else as_names("session_ids", session_ids)
+        gone = {named_session(name, self.sessions_).session_id for name in named}
+        new = copy.copy(self)
+        new.model_ = copy.deepcopy(self.model_)
+        new.model_.keep_sessions([name for name in self.sessions_ if name not in gone])
+        if len(self.excluded_):
+            there = ~self.excluded_["session"].isin(gone)
+            new.excluded_ = self.excluded_[there].reset_index(drop=True)
+        return new._know({name: i for name, i in self.sessions_.items() if name not in gone})
 
     @public
     def finetune(
@@ -643,6 +690,66 @@ class MtMPretrainer(
         return rates[:, :, inside[1]]
 
     @public
+    def translation_matrix(
+        self,
+        X: Any,
+        *,
+        min_neurons: int = 8,
+        n_matched: int | str | None = None,
+        n_draws: int = 10,
+        conditions: Any = None,
+        n_shuffles: int = 1000,
+        n_bootstrap: int = 1000,
+        confidence: float = 0.95,
+        delays: bool = False,
+        random_state: int = 0,
+    ) -> pd.DataFrame:
+        """Score every region as read from every other one, and from all others.
+
+        Parameters
+        ----------
+        X : Session or array-like, (trials, time, neurons)
+            Test trials of a fitted session.
+        min_neurons, n_matched, n_draws, conditions, n_shuffles, n_bootstrap, confidence, delays
+            See :func:`neuromask.translation_matrix`.
+        random_state : int, default=0
+            Draws neurons, shuffles and samples of trials.
+
+        Returns
+        -------
+        DataFrame
+            One row for each pair, see :func:`neuromask.translation_matrix`; regions in
+            `ignore_regions` are left out.
+
+        Examples
+        --------
+        >>> import neuromask as nm
+        >>> session = nm.simulate(60, n_neurons=32, n_time=20)
+        >>> pre = nm.MtMPretrainer(dim=16, n_layers=1, max_epochs=2, random_state=0).fit(session[:40])
+        >>> table = pre.translation_matrix(session[40:], conditions=session[40:].trials["stimulus"])
+        >>> table.pivot(index="source", columns="target", values="bps_shared").shape
+        (5, 4)
+        """
+        check_is_fitted(self)
+        recording = read_known(X, self.sessions_, rebin=self.rebin, longer=True)
+        with steps(self.verbose, "pass") as show:
+            return translation_matrix(
+                self._predict_rates(recording),
+                _as_session(recording),
+                min_neurons=min_neurons,
+                n_matched=n_matched,
+                n_draws=n_draws,
+                conditions=conditions,
+                n_shuffles=n_shuffles,
+                n_bootstrap=n_bootstrap,
+                confidence=confidence,
+                delays=delays,
+                ignore_regions=self.ignore_regions,
+                random_state=random_state,
+                progress=show,
+            )
+
+    @public
     def stream(self, session_id: str | None = None, *, n_ahead: int = 1) -> Stream:
         """Open a stream, which predicts the next bins and embeds the present one while data come in.
 
@@ -725,6 +832,59 @@ class MtMPretrainer(
         return observed_mean(features, bins, 1).astype(np.float32)
 
     @public
+    def neuron_embeddings(self, X: Any, *, regions: bool = False) -> np.ndarray:
+        """Describe neurons by their activity, in a space that all sessions and animals share.
+
+        The encoder of neurons reads rates, responses over time, and correlations with all others. Its
+        description is what it would write a new neuron's weights from. So neurons are near one another
+        that the model would use alike, and a classifier of regions or cell types that was fitted on some
+        animals can be asked of another.
+
+        Parameters
+        ----------
+        X : Session or array-like, (trials, time, neurons)
+            Trials of any session of the model's bins, fitted or not; at least two.
+        regions : bool, default=False
+            Whether the encoder is told the regions. Left out by default, so that what is found out about
+            regions was in the activity.
+
+        Returns
+        -------
+        ndarray of float32, (neurons, features)
+            In the session's order.
+
+        Raises
+        ------
+        InvalidInputError
+            If the model has no encoder, or trials do not suit it.
+
+        Examples
+        --------
+        >>> import neuromask as nm
+        >>> sessions = nm.simulate(30, n_sessions=3, n_neurons=12, n_time=20, random_state=0)
+        >>> pre = nm.MtMPretrainer(dim=16, n_layers=1, max_epochs=1, random_state=0).fit(sessions[:2])
+        >>> pre.neuron_embeddings(sessions[2]).shape
+        (12, 128)
+        """
+        check_is_fitted(self)
+        check_choice("regions", regions, (True, False))
+        self._need_encoder()
+        if is_session_list(X):
+            raise InvalidInputError(
+                f"X is a list of {len(X)} recordings; expected one session. Call it for each of them."
+            )
+        X, names = as_session(X), None
+        if X.regions is None:  # which matters to fits alone
+            names = np.full(X.counts.shape[2], "unknown")
+        (recording,) = read_to_fit(X, None, names, None, rebin=self.rebin)
+        agree_on_bin_width([recording], self.bin_width_)
+        network = fitted_network(self)
+        session = SessionTensors.of(recording, self.ignore_regions, network.device)
+        if not regions:
+            session = replace(session, names=None)
+        return describe_neurons(network.model, session).float().cpu().numpy()
+
+    @public
     def evaluate(
         self,
         X: Any,
@@ -801,6 +961,22 @@ class MtMPretrainer(
         """
         return float(summarise(self.evaluate(X))["bps_weighted"].mean())
 
+    def _need_encoder(self) -> None:
+        """Refuse where there is no encoder of neurons."""
+        if self.model_.encoder is None:
+            name = self._architecture["backbone"]
+            backbone = available_backbones().get(name)
+            if backbone is not None and not backbone.encodes_neurons:
+                raise InvalidInputError(
+                    f"the model has no encoder of neurons, which backbone {name!r} cannot have; fit "
+                    f"with one that can: backbone={_encoding_backbones()}."
+                )
+            raise InvalidInputError(
+                "the model has no encoder of neurons, as it was fitted without one, which is the "
+                "default for a single session; use finetune, or fit on several sessions (with "
+                "encode_neurons='auto' or True)."
+            )
+
     def _predict_rates(self, recording: Recording) -> PredictRates:
         """Give the function that answers the tasks' questions about trials of a fitted session."""
         network = fitted_network(self)
@@ -842,6 +1018,8 @@ class MtMPretrainer(
             "sessions": [
                 plain(dataclasses.asdict(info), "sessions_") for info in self.sessions_.values()
             ],
+            "n_time": self.model_.n_time,
+            "bin_width": self.bin_width_,
             "encode": architecture["encode"],
             "region_names": list(architecture["region_names"]),
             "history": plain_table(self.history_, "history_"),
@@ -897,7 +1075,13 @@ class MtMPretrainer(
         return True
 
     def _read_new_sessions(self, X: Any) -> list[Recording]:
-        return read_new_sessions(X, self.sessions_, n_time=self.model_.n_time, rebin=self.rebin)
+        return read_new_sessions(
+            X,
+            self.sessions_,
+            n_time=self.model_.n_time,
+            bin_width=self.bin_width_,
+            rebin=self.rebin,
+        )
 
     def _with_sessions(
         self,
@@ -916,6 +1100,9 @@ class MtMPretrainer(
     def _know(self, sessions: dict[str, SessionInfo]) -> MtMPretrainer:
         """Set what follows from the sessions that the model knows."""
         self.sessions_ = sessions
+        widths = [info.bin_width for info in sessions.values() if info.bin_width is not None]
+        if sessions:  # without any it stays that of those that were forgotten
+            self.bin_width_ = widths[0] if widths else None
         names = {name for info in sessions.values() for name in info.regions or ()}
         self.regions_ = np.array(sorted(names), dtype=str)
         self._n_features_out = self.model_.n_features
@@ -1195,14 +1382,20 @@ def _rebuild(tensors: dict[str, torch.Tensor], description: dict[str, Any]) -> M
         )
         for i in infos
     ]
+    # The longest sessions may be forgotten.
+    n_time = description.get("n_time", max((i.n_time for i in infos), default=1))
+    one = np.ones(1, np.float32)
+    blank.append(SessionStatistics("", one, one, n_time, None))
     pre._architecture = {name: getattr(pre, name) for name in ARCHITECTURE} | {
         "encode": description.get("encode", False),
         "region_names": tuple(description.get("region_names", ())),
     }
     pre.model_ = _build(blank, pre._architecture, pre.schemes_, torch.Generator().manual_seed(0))
+    pre.model_.keep_sessions([i.session_id for i in infos])
     pre.model_.load_state_dict(tensors)
     pre.history_ = read_plain_table(description["history"])
     pre.excluded_ = read_plain_table(description["excluded"])
+    pre.bin_width_ = description.get("bin_width")
     return pre._know({i.session_id: i for i in infos})
 
 

@@ -175,6 +175,11 @@ def named_session(session_id: str | None, known: dict[str, SessionInfo]) -> Sess
         If there is none of that name, or none is named of several.
     """
     names = list(known)
+    if not names:
+        raise UnknownSessionError(
+            "the model knows no session. Calibrate or finetune it on trials of yours first, and use the "
+            "model that this returns."
+        )
     if session_id is None and len(names) == 1:
         session_id = names[0]
     if session_id is None:

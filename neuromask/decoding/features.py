@@ -20,6 +20,7 @@ __all__ = [
     "block_sizes",
     "decoding_features",
     "from_bin",
+    "pooled",
     "read_features",
 ]
 
@@ -60,10 +61,10 @@ def decoding_features(state: State, group: TrialGroup, scale: Tensor, *, per_bin
     features, smoothed = state.features.float(), smooth(counts, SMOOTHING, group.causal)
     if per_bin:
         return torch.cat([features, smoothed], -1)
-    pooled = [_pool(x, n) for x in (features, counts) for n in WINDOWS]
+    views = [pooled(x, n) for x in (features, counts) for n in WINDOWS]
     # Between counts, which the busiest neurons dominate, and z-scores, which the quietest do.
-    pooled.append(_pool(smoothed / scale.sqrt(), FINE_WINDOWS))
-    return torch.cat(pooled, -1)[:, None]
+    views.append(pooled(smoothed / scale.sqrt(), FINE_WINDOWS))
+    return torch.cat(views, -1)[:, None]
 
 
 def read_features(
@@ -111,6 +112,6 @@ def block_sizes(n_features: int, n_neurons: int, *, per_bin: bool) -> tuple[int,
     return sum(WINDOWS) * n_features, sum(WINDOWS) * n_neurons, FINE_WINDOWS * n_neurons
 
 
-def _pool(x: Tensor, n_windows: int) -> Tensor:
+def pooled(x: Tensor, n_windows: int) -> Tensor:
     """Average x (trials, time, features) over equal windows, to (trials, windows * features)."""
     return F.adaptive_avg_pool1d(x.transpose(1, 2), n_windows).transpose(1, 2).flatten(1)

@@ -24,6 +24,7 @@ __all__ = [
     "hidden_neurons",
     "is_fitted",
     "pretrain_copy",
+    "read_sessions",
     "read_trials",
     "resolve_pretrainer",
     "scheme_names",
@@ -80,7 +81,20 @@ def read_trials(X: Any, given: MtMPretrainer) -> Recording:
     return recording
 
 
-def pretrain_copy(given: MtMPretrainer, recording: Recording, seed: int) -> MtMPretrainer:
+def read_sessions(X: Sequence[Any], given: MtMPretrainer) -> list[Recording]:
+    """Read trials of several sessions, which a fitted pretrainer knows and an unfitted one will."""
+    if len(X) < 2:
+        raise InvalidInputError(
+            "X is a list of 1 recording; expected several, or the session itself. Pass X[0]."
+        )
+    if is_fitted(given):
+        return [read_known(x, given.sessions_, rebin=given.rebin) for x in X]
+    return read_to_fit(list(X), None, None, given.regions, rebin=given.rebin)
+
+
+def pretrain_copy(
+    given: MtMPretrainer, recording: Recording | Sequence[Any], seed: int
+) -> MtMPretrainer:
     """Pretrain a copy on these trials; `seed` is its chance where it has none of its own."""
     fresh = clone(given)
     if fresh.random_state is None:

@@ -94,6 +94,13 @@ class Units:
     mean: np.ndarray
     scale: np.ndarray
 
+    @classmethod
+    def of(cls, values: np.ndarray, shape: tuple[int, ...], known: np.ndarray | None) -> Units:
+        """Measure values (trials, time or 1, variables) in the bins that count."""
+        rows = values.reshape(-1, values.shape[2]) if known is None else values[known]
+        scale = rows.std(0)
+        return cls(shape, rows.mean(0), np.where(scale > 0, scale, 1.0))
+
     def restore(self, outputs: np.ndarray) -> np.ndarray:
         """Turn outputs (trials, time or 1, variables) into what users gave, of as many bins."""
         shape = (outputs.shape[1], *self.shape[1:]) if self.shape else ()
@@ -351,10 +358,7 @@ def _signals(
         )
     values = values.astype(float).reshape(n_trials, shape[0] if shape else 1, -1)
     known = known if shape else None
-    if known is None:
-        mean, scale = values.mean((0, 1)), values.std((0, 1))
-    else:
-        mean, scale = values[known].mean(0), values[known].std(0)
-        values = np.where(known[:, :, None], values, mean)
-    scale = np.where(scale > 0, scale, 1.0)
-    return Signals(values, Units(tuple(shape), mean, scale), known)
+    units = Units.of(values, tuple(shape), known)
+    if known is not None:
+        values = np.where(known[:, :, None], values, units.mean)
+    return Signals(values, units, known)

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from .layers import drop, linear, parameter
 from .neuron_statistics import N_DESCRIPTORS, NeuronStatistics
@@ -94,13 +94,7 @@ class NeuronEncoder(nn.Module):
     ) -> Weights:
         """Infer the weights of a session's neurons; `generator` is the source of dropout."""
         n_neurons, n_linear = statistics.factor_in.shape
-        region = drop(self.region[statistics.region], ENCODER_DROPOUT, generator)
-        x = drop(torch.cat([statistics.descriptors, region], 1), ENCODER_DROPOUT / 2, generator)
-        h = F.gelu(self.read_norm(self.read(x)))  # (neurons, hidden)
-        heard = statistics.correlation @ self.message(h) * (3 / n_neurons**0.5)
-        h = h + F.gelu(self.listen_norm(self.listen(torch.cat([h, heard], 1))))
-        h = drop(h, ENCODER_DROPOUT, generator)
-        h = drop(h + F.gelu(self.think_norm(self.think(h))), ENCODER_DROPOUT, generator)
+        h = self.embed(statistics, generator=generator)
         read_in, linear_in, read_out, spike_history = self.write(h).split(self.weight_sizes, 1)
         linear_in = (
             QUIET_START * linear_in / n_neurons**0.5 + statistics.factor_in * self.factors_in
@@ -119,3 +113,16 @@ class NeuronEncoder(nn.Module):
             embedding=self.embedding,
             evidence=statistics.evidence,
         )
+
+    def embed(
+        self, statistics: NeuronStatistics, *, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Describe neurons by what their weights are written from, h3, (neurons, hidden)."""
+        n_neurons = len(statistics.mean)
+        region = drop(self.region[statistics.region], ENCODER_DROPOUT, generator)
+        x = drop(torch.cat([statistics.descriptors, region], 1), ENCODER_DROPOUT / 2, generator)
+        h = F.gelu(self.read_norm(self.read(x)))
+        heard = statistics.correlation @ self.message(h) * (3 / n_neurons**0.5)
+        h = h + F.gelu(self.listen_norm(self.listen(torch.cat([h, heard], 1))))
+        h = drop(h, ENCODER_DROPOUT, generator)
+        return drop(h + F.gelu(self.think_norm(self.think(h))), ENCODER_DROPOUT, generator)

@@ -127,6 +127,12 @@ class SessionNetwork(nn.Module):
         self.stitches.append(stitch)
         return stitch
 
+    def keep_sessions(self, session_ids: Sequence[str]) -> None:
+        """Forget the weights of all other sessions."""
+        kept = [name for name in self.session_index if name in session_ids]
+        self.stitches = nn.ModuleList(self.stitch(name) for name in kept)
+        self.session_index = {name: i for i, name in enumerate(kept)}
+
     def stitch(self, session_id: str) -> Stitch:
         """Return a session's stitch."""
         return cast(Stitch, self.stitches[self.session_index[session_id]])

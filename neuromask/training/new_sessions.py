@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ __all__ = [
     "InferredStarts",
     "PretendedNew",
     "add_sessions",
+    "describe_neurons",
     "dropping_less",
     "start_from_factors",
     "start_session",
@@ -31,6 +33,9 @@ __all__ = [
 # being new; and the range of the share of its trials that calibrates it.
 NEW_SHARE = (0.1, 0.25)
 CALIBRATION_SHARE = (0.1, 0.8)
+# Share of batches in which the encoder is not told where a new session's neurons are, so that it learns
+# what activity alone says of them.
+UNTOLD = 0.3
 # Dropout of what read-outs read in fine-tuning: a start that never saw the trials of the batch does
 # not overfit as one from chance does.
 ADAPTING_DROPOUT = {"linear_dropout": 0.1, "trunk_dropout": 0.1}
@@ -117,7 +122,10 @@ class PretendedNew:
         """Return the weights of a session if it is new, or None for its own."""
         if i not in self.drawn:
             return None
-        return _encoder(self.model)(self.drawn[i], generator=dropout)
+        statistics = self.drawn[i]
+        told = torch.rand((), generator=dropout, device=trials.device) >= UNTOLD
+        statistics = replace(statistics, region=statistics.region * told)
+        return _encoder(self.model)(statistics, generator=dropout)
 
 
 @torch.no_grad()
@@ -127,6 +135,14 @@ def start_session(model: SessionNetwork, session: SessionTensors) -> PopulationS
     statistics = model.population_statistics(counts, session.names, observed)
     model.stitch(session.session_id).start_from(_encoder(model)(statistics.whole()))
     return statistics
+
+
+@torch.no_grad()
+def describe_neurons(model: SessionNetwork, session: SessionTensors) -> Tensor:
+    """Return what the encoder makes of a session's neurons from all its trials, (neurons, features)."""
+    counts, observed = session.everything()
+    statistics = model.population_statistics(counts, session.names, observed)
+    return _encoder(model).embed(statistics.whole())
 
 
 class InferredStarts:

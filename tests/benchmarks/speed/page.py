@@ -227,9 +227,13 @@ def scaling(rows: list[dict[str, Any]]) -> list[str]:
             units[row["of"]],
             f"{row['axis']}: {', '.join(map(str, row['values']))}",
             ", ".join(f"{p['seconds'] * factors[row['of']]:.3g}" for p in row["points"]),
-            ", ".join(f"{p['share_of_peak']['median']:.0%}" for p in row["points"] if "share_of_peak" in p),
             ", ".join(
-                f"{p['over_reference']['median']:.2g}" for p in row["points"] if "over_reference" in p
+                f"{p['share_of_peak']['median']:.0%}" for p in row["points"] if "share_of_peak" in p
+            ),
+            ", ".join(
+                f"{p['over_reference']['median']:.2g}"
+                for p in row["points"]
+                if "over_reference" in p
             ),
             ", ".join(f"{p['operations']:.0f}" for p in row["points"] if "operations" in p),
             f"{row['slope']:.2f}",
