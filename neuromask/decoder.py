@@ -51,8 +51,8 @@ from .decoding.scores import (
     warn_of_losses,
 )
 from .decoding.shared import (
+    Correction,
     Standard,
-    correction,
     join_targets,
     session_folds,
     shared_features,
@@ -177,7 +177,7 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
     # Of a fit to several sessions: the units of those that are known, and what own labels of some add.
     _is_shared: bool = False
     _standards: dict[tuple[str, str], Standard]
-    _corrections: dict[tuple[str, str], Readout]
+    _corrections: dict[tuple[str, str], Correction]
 
     def __init__(
         self,
@@ -481,9 +481,8 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
             new._corrections.pop(key, None)
             if target is not None:
                 outputs = shared.predict(new._standards[key](features))
-                new._corrections[key] = correction(
+                new._corrections[key] = Correction.fit(
                     read_features(network, recording, hidden, name, per_bin=self._per_bin),
-                    shared,
                     outputs,
                     target,
                     block_sizes=block_sizes(
@@ -894,15 +893,15 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
                 )
             standard = Standard.of(features)
         outputs = self.readouts_[scheme].predict(standard(features))
-        if (own := self._corrections.get((session_id, scheme))) is not None:
-            outputs = outputs + own.predict(
-                read_features(network, recording, hidden, scheme, per_bin=self._per_bin)
-            )
+        if (correct := self._corrections.get((session_id, scheme))) is not None:
+            own = read_features(network, recording, hidden, scheme, per_bin=self._per_bin)
+            outputs = correct(outputs, own)
         return outputs
 
     def _chances_of(self, recording: Recording, scheme: str) -> Readout:
         """Return the read-out whose temperature and offset hold for a session."""
-        return self._corrections.get((recording.info.session_id, scheme), self.readouts_[scheme])
+        corrected = self._corrections.get((recording.info.session_id, scheme))
+        return self.readouts_[scheme] if corrected is None else corrected.own
 
     def _decode_bins(
         self, X: Any, target: Classes | Signals, X_test: Any, bins: np.ndarray

@@ -32,8 +32,8 @@ from .readout import Readout, fit_readout, make_folds
 from .targets import Classes, Signals, Units
 
 __all__ = [
+    "Correction",
     "Standard",
-    "correction",
     "join_targets",
     "session_folds",
     "shared_features",
@@ -41,6 +41,8 @@ __all__ = [
 
 # Below this share of the largest a standard deviation is rounding.
 LEAST_SPREAD = 1e-6
+# Factors on shared outputs to choose from where there are labels.
+TRUSTS = (1.0, 0.5, 0.0)
 # With fewer animals, leaving one out leaves too few to learn from.
 FEWEST_ANIMALS = 3
 
@@ -138,45 +140,60 @@ def session_folds(n_trials: Sequence[int], subjects: Sequence[str | None]) -> Fo
     return [(trials[groups != g], trials[groups == g]) for g in np.unique(groups)]
 
 
-def correction(
-    features: np.ndarray,
-    shared: Readout,
-    outputs: np.ndarray,
-    target: Classes | Signals,
-    *,
-    block_sizes: Sequence[int],
-    trial_weights: np.ndarray,
-) -> Readout:
-    """Fit what a session's own features tell beside the outputs of a shared read-out.
+class Correction(NamedTuple):
+    """What a session's own labels tell: how far to trust a shared read-out, and what to add to it.
 
-    Parameters
+    Attributes
     ----------
-    features : ndarray, (trials, time or 1, features)
-        Of :func:`neuromask.decoding.features.read_features`.
-    shared : Readout
-        The shared read-out.
-    outputs : ndarray, (trials, time or 1, outputs)
-        What it makes of these trials.
-    target : Classes or Signals
-        Of these trials, in the classes or units of the shared read-out.
-    block_sizes, trial_weights
-        As in :func:`neuromask.decoding.readout.fit_readout`.
-
-    Returns
-    -------
-    Readout
-        Of what is to be added to `outputs`; its temperature and offset are those of the sum.
+    trust : float
+        Factor on the shared outputs.
+    own : Readout
+        Read-out of the session's own features; its temperature and offset are those of the sum.
     """
-    missed = target.outputs - outputs
-    n_outputs = missed.shape[2]
-    units = Units(missed.shape[1:2], np.zeros(n_outputs), np.ones(n_outputs))
-    known = target.known if isinstance(target, Signals) else None
-    readout = fit_readout(
-        features,
-        Signals(missed, units, known),
-        block_sizes=block_sizes,
-        trial_weights=trial_weights,
-        folds=make_folds(target),
-    )
-    whole = replace(readout, left_out=readout.left_out + outputs)
-    return whole.with_temperature(target, trial_weights)
+
+    trust: float
+    own: Readout
+
+    @classmethod
+    def fit(
+        cls,
+        features: np.ndarray,
+        outputs: np.ndarray,
+        target: Classes | Signals,
+        *,
+        block_sizes: Sequence[int],
+        trial_weights: np.ndarray,
+    ) -> Correction:
+        """Fit what shared outputs miss, trusting them as far as is best on trials left out.
+
+        Parameters
+        ----------
+        features : ndarray, (trials, time or 1, features)
+            Of :func:`neuromask.decoding.features.read_features`.
+        outputs : ndarray, (trials, time or 1, outputs)
+            What the shared read-out makes of these trials.
+        target : Classes or Signals
+            Of these trials, in the classes or units of the shared read-out.
+        block_sizes, trial_weights
+            As in :func:`neuromask.decoding.readout.fit_readout`.
+        """
+        n_outputs = outputs.shape[2]
+        units = Units(outputs.shape[1:2], np.zeros(n_outputs), np.ones(n_outputs))
+        known = target.known if isinstance(target, Signals) else None
+        found = []
+        for trust in TRUSTS:
+            readout = fit_readout(
+                features,
+                Signals(target.outputs - trust * outputs, units, known),
+                block_sizes=block_sizes,
+                trial_weights=trial_weights,
+                folds=make_folds(target),
+            )
+            found.append(cls(trust, readout))
+        best = min(found, key=lambda correction: correction.own.loss)
+        whole = replace(best.own, left_out=best.own.left_out + best.trust * outputs)
+        return best._replace(own=whole.with_temperature(target, trial_weights))
+
+    def __call__(self, outputs: np.ndarray, features: np.ndarray) -> np.ndarray:
+        """Correct shared outputs by a session's own features."""
+        return self.trust * outputs + self.own.predict(features)
