@@ -362,11 +362,8 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
         recordings = read_sessions(X, given)
         targets = self._read_targets(recordings, y, given.rebin)
         check_scheme(given, self.scheme)
-        for i, recording in enumerate(recordings):
-            if (there := recording.observed_trials()) is not None:
-                recordings[i], targets[i] = recording.with_data(), targets[i].take(there)
         target = join_targets(targets)
-        weights = np.concatenate([t.trial_weights(self.class_weight) for t in targets])
+        hidden = [hidden_neurons(r, self.regions) for r in recordings]
         if is_fitted(given):
             pre = given
         else:
@@ -374,9 +371,14 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
         infos = [r.info for r in recordings]
         # Their neurons come into the trunk as those of a new session do.
         pre = pre.forget([info.session_id for info in infos]).calibrate(list(X))
+        recordings = read_sessions(X, pre)
+        for i, recording in enumerate(recordings):
+            if (there := recording.observed_trials()) is not None:
+                recordings[i], targets[i] = recording.with_data(), targets[i].take(there)
+        target = join_targets(targets)
+        weights = np.concatenate([t.trial_weights(self.class_weight) for t in targets])
         network = fitted_network(pre)
         names = [scheme_names(pre, self.scheme, info) for info in infos]
-        hidden = [hidden_neurons(r, self.regions) for r in recordings]
         folds = session_folds([len(r) for r in recordings], [i.subject for i in infos])
         readouts, standards = {}, {}
         for name in names[0]:
@@ -422,9 +424,10 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
         """Return a copy that knows one more session, of which few labels are known, or none.
 
         The decoder must have been fitted to several sessions. Without labels the session's trials tell
-        what its usual activity is, which `predict` else takes from the trials that it is given. With
-        labels a read-out of its own neurons learns what the shared one misses: where they tell nothing,
-        nothing changes.
+        what its usual activity is, which `predict` else takes from the trials that it is given; what was
+        known of the session before is replaced, labels too. With labels a read-out of its own neurons
+        learns what the shared one misses, and its usual activity stays that of an earlier `adapt`, or of
+        the fit, where there was one.
 
         Parameters
         ----------
@@ -443,6 +446,11 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
         InvalidInputError
             If the decoder was fitted to one session, or trials or targets do not suit.
 
+        Warns
+        -----
+        NeuromaskWarning
+            If the session's usual activity is taken from fewer than twenty trials.
+
         Examples
         --------
         >>> import neuromask as nm
@@ -458,11 +466,17 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
                 "the decoder was fitted to one session, of whose neurons its read-out is; expected one that "
                 "was fitted to a list of sessions. Fit another to the new session."
             )
-        pre = self.pretrainer_
-        if isinstance(X, Session) and X.session_id not in pre.sessions_:
+        if not isinstance(X, Session):
+            raise InvalidInputError(
+                f"X is a {type(X).__name__}; expected a Session, whose session_id says which it is."
+            )
+        pre, met = self.pretrainer_, (X.session_id, self.scheme_) in self._standards
+        if X.session_id not in pre.sessions_:
             pre = pre.calibrate(X)
-        elif isinstance(X, Session) and not _is_calibrated(pre, X.session_id):
+        elif (met and y is None) or not _is_calibrated(pre, X.session_id):
             pre = pre.forget(X.session_id).calibrate(X)
+        if not (met and y is not None):
+            _warn_of_few(X.session_id, len(X))
         recording = read_known(X, pre.sessions_, rebin=pre.rebin)
         target = None
         if y is not None:
@@ -477,7 +491,8 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
         for name, shared in self.readouts_.items():
             key = session_id, name
             features = shared_features(network, recording, hidden, name, per_bin=self._per_bin)
-            new._standards.setdefault(key, Standard.of(features))
+            if y is None or key not in new._standards:
+                new._standards[key] = Standard.of(features)
             new._corrections.pop(key, None)
             if target is not None:
                 outputs = shared.predict(new._standards[key](features))
@@ -885,12 +900,7 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
         features = shared_features(network, recording, hidden, scheme, per_bin=self._per_bin)
         standard = self._standards.get((session_id, scheme))
         if standard is None:
-            if len(recording) < FEW_TO_STANDARDISE:
-                warn(
-                    f"session {session_id!r} was not among those of the fit, and its "
-                    f"{len(recording)} trials are few to know its usual activity by. Call adapt with more of "
-                    "its trials first; labels are not needed."
-                )
+            _warn_of_few(session_id, len(recording))
             standard = Standard.of(features)
         outputs = self.readouts_[scheme].predict(standard(features))
         if (correct := self._corrections.get((session_id, scheme))) is not None:
@@ -1002,3 +1012,12 @@ def _info_of(recording: Recording) -> SessionInfo:
 def _is_calibrated(pre: MtMPretrainer, session_id: str) -> bool:
     """Whether a session's weights start from what the encoder of neurons infers."""
     return pre.model_.stitch(session_id).has_start
+
+
+def _warn_of_few(session_id: str, n_trials: int) -> None:
+    """Warn where the usual activity of a session is taken from few trials."""
+    if n_trials < FEW_TO_STANDARDISE:
+        warn(
+            f"{n_trials} trials of session {session_id!r} are few to know its usual activity by. Call adapt with "
+            "more of its trials first; labels are not needed."
+        )

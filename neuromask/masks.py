@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from numbers import Real
 from typing import Any, NamedTuple
 
 import torch
@@ -248,6 +249,19 @@ def _intra_region_rules(*, ratio: Ratio = 0.3) -> tuple[Rule, ...]:
 
 
 def _inter_region_rules(*, sources: Ratio = (0.0, 1.0), subsets: float = 0.5) -> tuple[Rule, ...]:
+    pair = sources if isinstance(sources, tuple) else (sources, sources)
+    if (
+        len(pair) != 2
+        or not all(isinstance(p, Real) and 0 <= p <= 1 for p in pair)
+        or pair[0] > pair[1]
+    ):
+        raise InvalidInputError(
+            f"sources={sources!r}; expected a probability, or a pair (low, high) of them."
+        )
+    if not isinstance(subsets, Real) or not 0 <= subsets <= 1:
+        raise InvalidInputError(
+            f"subsets={subsets!r}; expected a share of the trials, from 0 to 1."
+        )
     some = Rule(region_size=1, sources=sources, share=subsets)
     rules = (Rule(region_size=1, share=1.0 - subsets), some)
     return tuple(rule for rule in rules if rule.share > 0)

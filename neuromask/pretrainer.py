@@ -20,6 +20,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._checkpoint import plain, plain_table, read_folder, read_plain_table, write_folder
 from ._checks import as_array, as_names, check_choice, check_fraction, check_positive_int
+from ._counts import read_spikes
 from ._estimator import SpikesEstimator
 from ._known import Recording, SessionInfo, TrialShare, refuse_another, region_members
 from ._observed import observed_mean
@@ -222,6 +223,7 @@ class MtMPretrainer(
     """
 
     model_: SessionNetwork
+    bin_width_: float | None
     history_: pd.DataFrame
     _architecture: dict[str, Any]
 
@@ -366,6 +368,7 @@ class MtMPretrainer(
         self.schemes_ = schemes
         self._architecture = architecture
         self.excluded_ = excluded
+        self.bin_width_ = None
         return self._know(known)
 
     def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> np.ndarray:
@@ -874,8 +877,13 @@ class MtMPretrainer(
                 f"X is a list of {len(X)} recordings; expected one session. Call it for each of them."
             )
         X, names = as_session(X), None
-        if X.regions is None:  # which matters to fits alone
-            names = np.full(X.counts.shape[2], "unknown")
+        if getattr(X, "regions", None) is None:
+            if regions:
+                raise InvalidInputError(
+                    "regions=True, but no region of these neurons is known. Pass a Session that has them, or "
+                    "regions=False."
+                )
+            names = np.full(read_spikes(X)[0].shape[2], "unknown")  # fits alone are told of it
         (recording,) = read_to_fit(X, None, names, None, rebin=self.rebin)
         agree_on_bin_width([recording], self.bin_width_)
         network = fitted_network(self)
@@ -1101,8 +1109,8 @@ class MtMPretrainer(
         """Set what follows from the sessions that the model knows."""
         self.sessions_ = sessions
         widths = [info.bin_width for info in sessions.values() if info.bin_width is not None]
-        if sessions:  # without any it stays that of those that were forgotten
-            self.bin_width_ = widths[0] if widths else None
+        if widths:  # else it stays that of sessions that were forgotten
+            self.bin_width_ = widths[0]
         names = {name for info in sessions.values() for name in info.regions or ()}
         self.regions_ = np.array(sorted(names), dtype=str)
         self._n_features_out = self.model_.n_features

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuromask import masks
+from neuromask.errors import InvalidInputError
 from neuromask.schemes import available_schemes
 
 REGIONS = torch.tensor([0, 0, 1, 1, 1, -1, 2])
@@ -112,6 +113,25 @@ def test_inter_region_reads_a_whole_region_from_any_set_of_others(subsets):
             for size in (1, 2, 3)
             for some in itertools.combinations(own, size)
         }
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"sources": 2.0},
+        {"sources": -0.1},
+        {"sources": (0.8, 0.2)},
+        {"sources": (0.0, 0.5, 1.0)},
+        {"sources": float("nan")},
+        {"sources": None},
+        {"subsets": 1.5},
+        {"subsets": float("nan")},
+        {"subsets": "half"},
+    ],
+)
+def test_sources_and_subsets_are_shares(options):
+    with pytest.raises(InvalidInputError, match=next(iter(options))):
+        masks.inter_region_mask(SHAPE, REGIONS, generator(), **options)
 
 
 @given(st.permutations(range(7)), st.integers(0, 1000))

@@ -87,8 +87,42 @@ def test_a_session_that_was_adapted_to_is_too(decoder, sessions):
     adapted = decoder.adapt(new[:40])
     whole = adapted.predict_proba(new)
     np.testing.assert_allclose(adapted.predict_proba(new[[50]]), whole[[50]], atol=1e-4)
-    with pytest.warns(nm.NeuromaskWarning, match="its 3 trials are few.*Call adapt"):
-        decoder.predict(new[:3])
+    for ask in (decoder.predict, decoder.adapt):
+        with pytest.warns(nm.NeuromaskWarning, match="3 trials of session 'sim-3' are few"):
+            ask(new[:3])
+
+
+@pytest.mark.filterwarnings("ignore:.*are few")
+def test_adapting_again_knows_the_session_anew(decoder, sessions):
+    new, y = sessions[3], stimulus(sessions[3])
+    expected = decoder.adapt(new).predict_proba(new)
+    again = decoder.adapt(new[:3]).adapt(new)
+    np.testing.assert_allclose(
+        again.predict_proba(new), expected, atol=0.02
+    )  # a little calibrated apart
+    labelled = decoder.adapt(new).adapt(new[:30], y[:30])
+    np.testing.assert_allclose(labelled.adapt(new).predict_proba(new), expected, atol=0.02)
+    with pytest.raises(nm.InvalidInputError, match="X is a ndarray; expected a Session"):
+        decoder.adapt(new.counts)
+
+
+def test_windows_of_the_fitted_trials_are_read_alike_in_fit_and_later(sessions):
+    whole = [
+        nm.Session(s.counts, s.regions, session_id=s.session_id, bin_width=0.02, t_start=0.0)
+        for s in sessions[:3]
+    ]
+    pre = nm.MtMPretrainer(**TINY | {"precision": "fp32"}).fit(whole)
+    late = [
+        nm.Session(
+            s.counts[:, 8:], s.regions, session_id=s.session_id, bin_width=0.02, t_start=0.16
+        )
+        for s in sessions[:3]
+    ]
+    y = [stimulus(s) for s in sessions[:3]]
+    decoder = nm.MtMDecoder(pre, scheme="neuron", random_state=0).fit(late, y)
+    standard = decoder._standards["sim-0", "neuron"]
+    features = decoder.adapt(late[0])._standards["sim-0", "neuron"]
+    np.testing.assert_allclose(features.mean, standard.mean, atol=1e-5)
 
 
 def test_a_session_that_the_model_does_not_know_is_calibrated(sessions):
@@ -181,6 +215,13 @@ def test_regions_may_be_chosen(pre, sessions):
         (lambda X, y: (X, np.concatenate(y)), "y is a ndarray and X is a list of 3"),
         (lambda X, y: (X, [*y[:2], y[2][:5]]), r"session 'sim-2'\): y has 5 entries"),
         (lambda X, y: (X, [*y[:2], np.ones(60)]), r"session 'sim-2'\): y has one class"),
+        (
+            lambda X, y: (X, [*y[:2], y[2].astype(str)]),
+            "text in some sessions and numbers in others",
+        ),
+        (lambda X, y: (X, [*y[:2], np.array([*y[2][:-1], "a"], object)]), "labels of the types"),
+        (lambda X, y: ([X[0], X[1], X[1]], y), "share the session_id 'sim-1'"),
+        (lambda X, y: ([x.counts for x in X], y), "X holds a ndarray; expected Sessions"),
     ],
 )
 def test_sessions_and_labels_must_go_together(pre, sessions, change, message):
@@ -200,3 +241,19 @@ def test_what_a_decoder_of_several_sessions_cannot_do_is_refused(pre, sessions, 
     one = nm.MtMDecoder(pre).fit(sessions[0], y[0])
     with pytest.raises(nm.InvalidInputError, match="was fitted to one session"):
         one.adapt(sessions[3])
+
+
+@pytest.mark.parametrize(
+    ("options", "regions", "message"),
+    [
+        ({"encode_neurons": False}, None, "encode_neurons=False.*Set it to 'auto'"),
+        ({}, "VIS", "no region 'VIS' in this session"),
+    ],
+)
+def test_nothing_is_pretrained_where_the_decoder_cannot_be(
+    sessions, monkeypatch, options, regions, message
+):
+    monkeypatch.setattr("neuromask.pretrainer.fit_network", None)
+    decoder = nm.MtMDecoder(nm.MtMPretrainer(**TINY, **options), regions=regions)
+    with pytest.raises(nm.InvalidInputError, match=message):
+        decoder.fit(sessions[:2], [stimulus(s) for s in sessions[:2]])

@@ -189,8 +189,8 @@ def test_couplings_are_correlations_at_the_delay_and_only_where_asked():
     ("couplings", "message"),
     [
         (np.zeros((3, 3)), r"couplings has shape \(3, 3\); expected \(2, 2\)"),
-        ([[0, 1.5], [0, 0]], "each between 0 and 1"),
-        ([[0, np.nan], [0, 0]], "each between 0 and 1"),
+        ([[0, 1.5], [0, 0]], "expected strengths between 0 and 1"),
+        ([[0, np.nan], [0, 0]], "expected strengths between 0 and 1"),
         ([[0.5, 0], [0, 0]], "zeros on the diagonal"),
     ],
 )

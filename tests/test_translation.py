@@ -154,6 +154,7 @@ def test_a_delay_is_how_far_predictions_change_after_what_is_hidden(shift):
     assert nm.translation_matrix(follows(shift), session)["delay"].isna().all()
 
 
+@pytest.mark.filterwarnings("ignore:.*alone in their condition")
 def test_what_was_not_observed_counts_for_nothing():
     observed = np.random.default_rng(3).random(X.shape) < 0.8
     tables = []
@@ -206,6 +207,7 @@ def test_the_same_state_gives_the_same_table_and_progress_is_told():
         ({"delays": "yes"}, "delays='yes'"),
         ({"random_state": -1}, "random_state=-1"),
         ({"regions": None}, "needs a region for each neuron"),
+        ({"conditions": np.zeros((30, 2))}, r"conditions has shape \(30, 2\)"),
     ],
 )
 def test_bad_requests_are_refused_before_any_pass(options, message):
@@ -215,13 +217,88 @@ def test_bad_requests_are_refused_before_any_pass(options, message):
     assert not spy.shown
 
 
+def test_a_silent_region_cannot_be_matched():
+    silent = X * (REGIONS != "A")
+    with pytest.raises(nm.InvalidInputError, match="no neuron of A has 10 spikes.*ignore_regions"):
+        nm.translation_matrix(Spy(), silent, REGIONS, n_matched="smallest")
+
+
 def test_rates_in_place_of_a_function_are_refused():
     with pytest.raises(nm.InvalidInputError, match="is a ndarray; expected a function"):
         nm.translation_matrix(np.ones(X.shape), X, REGIONS)
 
 
 def test_trials_that_are_alone_cannot_be_shuffled():
-    with pytest.warns(nm.NeuromaskWarning, match="each trial is alone in its condition"):
+    with pytest.warns(nm.NeuromaskWarning, match="30 of 30 trials are alone in their condition"):
         table = nm.translation_matrix(follows(), X, REGIONS, conditions=np.arange(len(X)))
-    assert table["p_value"].isna().all()
-    np.testing.assert_allclose(table["bps_shared"], 0, atol=1e-12)
+    assert table[["p_value", "bps_shuffled", "bps_shared"]].isna().all(axis=None)
+    assert table[["bps", "bps_low", "d2"]].notna().all(axis=None)
+
+
+@pytest.mark.parametrize("missing", ["trials", "ends"])
+def test_what_was_not_observed_of_a_source_finds_no_link(missing):
+    """A source that was not observed is predicted from less, and is no shuffle of one that was."""
+    names = np.repeat(["A", "B"], 10)
+    course = np.exp(np.sin(np.arange(12)))[:, None]
+    small = []
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        counts = rng.poisson(0.5 * course, (40, 12, 20))
+        observed = np.ones(counts.shape, bool)
+        for trial in rng.permutation(40)[:20]:
+            observed[trial, 0 if missing == "trials" else 6 :] = False
+
+        def knows_the_course_where_it_sees(counts, hidden, task):
+            seen = (~hidden).any(2, keepdims=True)
+            return np.broadcast_to(np.where(seen, 0.5 * course, 0.5), counts.shape)
+
+        session = nm.Session(np.where(observed, counts, 0), names, observed=observed)
+        table = nm.translation_matrix(
+            knows_the_course_where_it_sees, session, n_bootstrap=0, n_shuffles=99
+        )
+        small += table.loc[table["source"] != OTHERS, "p_value"].tolist()
+    assert np.mean(np.array(small) <= 0.05) < 0.05 + 4 * np.sqrt(0.05 * 0.95 / len(small))
+
+
+def test_some_trials_that_are_alone_are_warned_of():
+    conditions = np.r_[0, 0, np.arange(1, 29)]
+    with pytest.warns(nm.NeuromaskWarning, match="28 of 30 trials are alone in their condition so"):
+        nm.translation_matrix(follows(), X, REGIONS, conditions=conditions)
+
+
+def test_conditions_may_be_of_any_type_but_not_missing():
+    mixed = np.array([1, "1", 2.0] * 10, dtype=object)
+    tables = [
+        nm.translation_matrix(follows(), X, REGIONS, conditions=conditions)
+        for conditions in (mixed, np.arange(30) % 3)
+    ]
+    pd.testing.assert_frame_equal(*tables)
+    for missing in (None, float("nan"), pd.NA):
+        with pytest.raises(
+            nm.InvalidInputError, match="conditions has 10 missing values, the first at 1"
+        ):
+            nm.translation_matrix(
+                follows(), X, REGIONS, conditions=np.array([1, missing, 2] * 10, dtype=object)
+            )
+
+
+def test_rates_that_are_the_same_in_all_trials_share_nothing():
+    rates = np.random.default_rng(0).uniform(0.1, 1, X.shape[1:])
+    table = nm.translation_matrix(
+        lambda counts, hidden, task: np.broadcast_to(rates, counts.shape), X, REGIONS
+    )
+    assert (table["p_value"] == 1).all()
+
+
+@pytest.mark.parametrize("n_time", [2, 3, 8])
+def test_delays_of_short_trials_are_measured_as_far_as_they_can_be(n_time):
+    steps = []
+    table = nm.translation_matrix(
+        follows(),
+        X[:, :n_time],
+        REGIONS,
+        delays=True,
+        progress=lambda done, total: steps.append((done, total)),
+    )
+    assert steps[-1][0] == steps[-1][1]
+    assert table["delay"].isna().all() == (n_time < 4)

@@ -63,10 +63,10 @@ def simulate(
     delay : int, default=2
         Bins by which each region lags behind the one before it, or behind those that it is coupled to.
     couplings : array-like, (regions, regions), optional
-        Entry [i, j] is the correlation, from 0 to 1, of region j's latents with those of region i `delay`
-        bins before. Regions then have no latents in common but for these, `private` counts for nothing,
-        and all answer the stimulus. Squares of a column may add up to 1. By default all regions are
-        coupled by latents that they share.
+        Entry [i, j] is the correlation, from 0 to 1, of region j's latents with what is region i's own
+        `delay` bins before; what region i takes over from others is not passed on. Regions then share
+        nothing else but that all answer the stimulus, and `private` counts for nothing. Squares of a
+        column may add up to 1. By default all regions are coupled by latents that they share.
     timescale : float, default=5
         Standard deviation, in bins, of the kernel that smooths the latents.
     strength : float, default=1
@@ -250,10 +250,14 @@ def _course(n_time: int, timescale: float, extra: int) -> np.ndarray:
 def _check_couplings(couplings: ArrayLike, n_regions: int) -> np.ndarray:
     """Return the strengths (from, to), or raise."""
     strengths = as_array("couplings", couplings, dtype=float)
-    if strengths.shape != (n_regions, n_regions) or not ((strengths >= 0) & (strengths <= 1)).all():
+    if strengths.shape != (n_regions, n_regions):
         raise InvalidInputError(
             f"couplings has shape {strengths.shape}; expected ({n_regions}, {n_regions}), from one region "
-            "to another, each between 0 and 1."
+            "to another."
+        )
+    if not ((strengths >= 0) & (strengths <= 1)).all():
+        raise InvalidInputError(
+            f"couplings={strengths.tolist()!r}; expected strengths between 0 and 1."
         )
     if np.diag(strengths).any() or ((strengths**2).sum(0) > 1 + 1e-9).any():
         raise InvalidInputError(

@@ -13,10 +13,11 @@ from sklearn.frozen import FrozenEstimator
 
 from .._checks import check_choice
 from .._known import Recording, SessionInfo, region_codes, region_members
-from .._recordings import is_session_list, read_known, read_to_fit
+from .._recordings import check_own_names, is_session_list, read_known, read_to_fit
 from ..errors import InvalidInputError
 from ..pretrainer import MtMPretrainer, check_parameters, load
 from ..schemes import Scheme, available_schemes
+from ..session import Session
 
 __all__ = [
     "check_scheme",
@@ -87,8 +88,20 @@ def read_sessions(X: Sequence[Any], given: MtMPretrainer) -> list[Recording]:
         raise InvalidInputError(
             "X is a list of 1 recording; expected several, or the session itself. Pass X[0]."
         )
+    for x in X:
+        if not isinstance(x, Session):
+            raise InvalidInputError(
+                f"X holds a {type(x).__name__}; expected Sessions, which say whose neurons they hold: "
+                "neuromask.Session(X, regions, session_id=...)."
+            )
     if is_fitted(given):
+        check_own_names([x.session_id for x in X])
         return [read_known(x, given.sessions_, rebin=given.rebin) for x in X]
+    if given.encode_neurons is False:
+        raise InvalidInputError(
+            "encode_neurons=False; a decoder of several sessions reads them by what an encoder of neurons "
+            "infers. Set it to 'auto'."
+        )
     return read_to_fit(list(X), None, None, given.regions, rebin=given.rebin)
 
 

@@ -107,6 +107,12 @@ def join_targets(targets: Sequence[Classes | Signals]) -> Classes | Signals:
     """
     classes = [target for target in targets if isinstance(target, Classes)]
     if classes:
+        kinds = {"text" if target.labels.dtype.kind in "OUS" else "numbers" for target in classes}
+        if len(kinds) > 1:
+            raise InvalidInputError(
+                "labels are text in some sessions and numbers in others; expected the same labels in all. Use "
+                f"one kind, such as {classes[0].labels.tolist()}."
+            )
         labels = np.unique(np.concatenate([target.labels for target in classes]))
         codes = [np.searchsorted(labels, target.labels)[target.codes] for target in classes]
         return Classes(labels, np.concatenate(codes))

@@ -31,6 +31,8 @@ OTHERS = "all others"
 TASK = "inter_region"
 COLUMNS = ["session", "source", "target", "n_source", "n_target", "bps", "bps_low", "bps_high"]
 COLUMNS += ["d2", "bps_shuffled", "bps_shared", "p_value", "delay"]
+# Differences of bits per spike below this are rounding.
+ROUNDING = 1e-9
 # Trials whose bins are hidden one at a time where delays are asked for, and how many of these bins.
 DELAY_TRIALS, DELAY_BINS = 64, 8
 
@@ -125,13 +127,17 @@ def translation_matrix(
     Warns
     -----
     NeuromaskWarning
-        If each trial is alone in its condition, so that nothing can be shuffled.
+        If trials are alone in their condition, so that they cannot be shuffled; where they all are,
+        `bps_shuffled`, `bps_shared` and `p_value` are NaN.
 
     Notes
     -----
-    The model was fitted to all trials, so that `p_value` is about activity that trials share with
-    *these* test trials; it says nothing of the direction of an influence, nor that it is direct. Both
-    regions may read a third.
+    Trials are shuffled within their condition, and among those in which the same was observed of the
+    source.
+
+    The model was fitted to other trials, and `p_value` is about what the two regions share in these
+    trials. It says nothing of the direction of an influence, nor that it is direct: both regions may
+    follow a third, and rates of both may drift over a session.
 
     A delay is measured by hiding one bin of the source at a time: it is the mean distance in time to
     where predictions of the target change, weighted by their squared change. Smooth activity makes it
@@ -173,7 +179,8 @@ def translation_matrix(
     }
     n_matched = _matched(n_matched, active)
     views = list(_views(members, active, n_matched, n_draws, request.counts.shape[2], rng))
-    total, done = len(views) * (2 + DELAY_BINS if delays else 1), 0
+    n_delays = 1 + len(_bins_to_hide(request.counts.shape[1])) if delays else 0
+    total, done = len(views) * (1 + n_delays), 0
 
     def tell(n: int) -> None:
         nonlocal done
@@ -188,7 +195,7 @@ def translation_matrix(
         shown = Pass(~view.shown[None], answers)
         rates = predict_passes(predict_rates, request, TASK, [shown], tell)
         for target, neurons in view.scored.items():
-            score = trials.score(rates[:, :, neurons], neurons, int(view.shown.sum()))
+            score = trials.score(rates[:, :, neurons], neurons, view.shown)
             scores.setdefault((view.source, target), []).append(score)
         if delays:
             for target, lag in _delays(predict_rates, request, view, tell):
@@ -205,6 +212,7 @@ def translation_matrix(
     ]
     table = pd.DataFrame(rows, columns=COLUMNS)
     table.attrs["excluded"] = excluded
+    trials.warn_of_the_lonely()
     return table
 
 
@@ -231,6 +239,28 @@ class _Score:
 
 
 @dataclass(frozen=True)
+class _Shuffles:
+    """Other trials that could have been a trial's own, as far as is known beforehand."""
+
+    orders: np.ndarray  # (shuffles, trials), the trial whose source each gets
+    others: np.ndarray  # (trials, trials), weights of the other trials of its kind
+    n_alone: int  # trials of which there is no other of their kind
+
+    @classmethod
+    def of(cls, kinds: np.ndarray, n_shuffles: int, rng: np.random.Generator) -> _Shuffles:
+        """Draw shuffles of trials within their kind."""
+        n = len(kinds)
+        others = (kinds[:, None] == kinds) & ~np.eye(n, dtype=bool)
+        alone = ~others.any(1)
+        others[alone, alone] = True
+        orders = np.tile(np.arange(n), (n_shuffles, 1))
+        for kind in np.unique(kinds):
+            rows = np.flatnonzero(kinds == kind)
+            orders[:, rows] = rng.permuted(orders[:, rows], axis=1)
+        return cls(orders, others / others.sum(1, keepdims=True), int(alone.sum()))
+
+
+@dataclass(frozen=True)
 class _Trials:
     """Test trials, with the draws of them that all pairs share."""
 
@@ -238,46 +268,65 @@ class _Trials:
     observed: np.ndarray | None
     null: np.ndarray  # (neurons,) mean counts per bin
     weights: np.ndarray  # (bootstrap samples, trials), how often each is drawn
-    orders: np.ndarray  # (shuffles, trials), the trial whose source each gets
-    others: np.ndarray  # (trials, trials), weights of the other trials of its condition
+    conditions: np.ndarray  # (trials,) numbers
+    n_shuffles: int
+    seed: int
+    drawn: dict[bytes, _Shuffles]
 
     @classmethod
     def of(
         cls,
         counts: np.ndarray,
         observed: np.ndarray | None,
-        group: np.ndarray,
+        conditions: np.ndarray,
         n_shuffles: int,
         n_bootstrap: int,
         rng: np.random.Generator,
     ) -> _Trials:
         n = len(counts)
-        others = (group[:, None] == group) & ~np.eye(n, dtype=bool)
-        alone = ~others.any(1)
-        if alone.all():
-            warn(
-                "each trial is alone in its condition, so that shared activity cannot be told from a "
-                "shared response. Give conditions that several trials have in common."
-            )
-            n_shuffles = 0
-        others[alone, alone] = True
-        orders = np.tile(np.arange(n), (n_shuffles, 1))
-        for label in np.unique(group):
-            rows = np.flatnonzero(group == label)
-            orders[:, rows] = rng.permuted(orders[:, rows], axis=1)
         weights = rng.multinomial(n, np.full(n, 1 / n), size=n_bootstrap)
         null = observed_mean(counts, observed, (0, 1))
-        return cls(counts, observed, null, weights, orders, others / others.sum(1, keepdims=True))
+        seed = int(rng.integers(2**31))
+        return cls(counts, observed, null, weights, conditions, n_shuffles, seed, {})
+
+    def shuffles(self, shown: np.ndarray) -> _Shuffles:
+        """Draw shuffles among trials of one condition in which the same was observed of a source.
+
+        A trial whose source was not observed is predicted by its mean course, and in place of one that
+        was would look as if the source had told something.
+        """
+        kinds = self.conditions
+        if self.observed is not None:
+            seen = np.packbits(self.observed[:, :, shown].reshape(len(kinds), -1), axis=1)
+            patterns = np.unique(seen, axis=0, return_inverse=True)[1].ravel()
+            pairs = np.stack([kinds, patterns], 1)
+            kinds = np.unique(pairs, axis=0, return_inverse=True)[1].ravel()
+        key = kinds.tobytes()
+        if key not in self.drawn:
+            self.drawn[key] = _Shuffles.of(kinds, self.n_shuffles, np.random.default_rng(self.seed))
+        return self.drawn[key]
+
+    def warn_of_the_lonely(self) -> None:
+        """Warn of trials that nothing can be shuffled with."""
+        n_alone = max(shuffles.n_alone for shuffles in self.drawn.values())
+        if n_alone:
+            same = "" if self.observed is None else ", with the same observed of a source,"
+            warn(
+                f"{n_alone} of {len(self.counts)} trials are alone in their condition{same} so that their "
+                "shared activity cannot be told from a shared response: they count as none in bps_shared. Give "
+                "conditions that several trials have in common."
+            )
 
     def spikes(self, neurons: np.ndarray) -> np.ndarray:
         """Return the spikes of some neurons in each trial, (trials, neurons)."""
         return self.counts[:, :, neurons].sum(1, dtype=float)
 
-    def score(self, rates: np.ndarray, neurons: np.ndarray, n_source: int) -> _Score:
+    def score(self, rates: np.ndarray, neurons: np.ndarray, shown: np.ndarray) -> _Score:
         """Score rates (trials, time, neurons) of some neurons, each of which spikes."""
-        n_trials = len(self.counts)
+        n_trials, n_source = len(self.counts), int(shown.sum())
+        shuffles = self.shuffles(shown)
         if not len(neurons):
-            resampled, permuted = (np.full(len(x), np.nan) for x in (self.weights, self.orders))
+            resampled, permuted = (np.full(len(x), np.nan) for x in (self.weights, shuffles.orders))
             return _Score(n_source, 0, np.nan, np.nan, resampled, permuted, np.nan)
         counts = self.counts[:, :, neurons].astype(float)
         seen = None if self.observed is None else self.observed[:, :, neurons]
@@ -291,14 +340,18 @@ class _Trials:
         # What each trial gains from the prediction that was made in each other one.
         told = _products(counts * weight, log_rates) - _products(there * weight, rates)
         told -= (base * weight).sum(1)[:, None]
+        permuted = told[np.arange(n_trials), shuffles.orders].sum(1)
+        shuffled = float((told * shuffles.others).sum())
+        if shuffles.n_alone == n_trials:
+            permuted, shuffled = np.full(len(permuted), np.nan), np.nan
         return _Score(
             n_source,
             len(neurons),
             float(np.trace(told)),
             float(np.nanmean(poisson_d2(counts, rates, observed=seen))),
             _mean_ratio(self.weights @ gains, self.weights @ spikes),
-            told[np.arange(n_trials), self.orders].sum(1),
-            float((told * self.others).sum()),
+            permuted,
+            shuffled,
         )
 
 
@@ -322,8 +375,10 @@ def _row(scores: Sequence[_Score], confidence: float) -> dict[str, Any]:
     tails = (0.5 - confidence / 2, 0.5 + confidence / 2)
     low, high = np.quantile(mean["resampled"], tails) if mean["resampled"].size else (np.nan,) * 2
     p_value = np.nan
-    if mean["permuted"].size and np.isfinite(mean["bps"]):
-        p_value = (1 + (mean["permuted"] >= mean["bps"]).sum()) / (1 + mean["permuted"].size)
+    if mean["permuted"].size and np.isfinite(mean["permuted"]).all():
+        # Shuffles that change nothing are the same but for rounding.
+        as_good = mean["permuted"] >= mean["bps"] - ROUNDING
+        p_value = (1 + as_good.sum()) / (1 + mean["permuted"].size)
     return {
         "n_source": scores[0].n_source,
         "n_target": round(np.mean([score.n_target for score in scores])),
@@ -375,7 +430,13 @@ def _group_numbers(conditions: Any, n_trials: int) -> np.ndarray:
         raise InvalidInputError(
             f"conditions has shape {labels.shape}; expected ({n_trials},), a label for each trial."
         )
-    return np.unique(labels.astype(str), return_inverse=True)[1]
+    numbers = pd.factorize(labels)[0]
+    if (numbers < 0).any():
+        raise InvalidInputError(
+            f"conditions has {int((numbers < 0).sum())} missing values, the first at "
+            f"{int((numbers < 0).argmax())}; expected a condition for each trial. Leave those trials out."
+        )
+    return numbers
 
 
 def _matched(asked: int | str | None, active: dict[str, np.ndarray]) -> int | None:
@@ -384,6 +445,11 @@ def _matched(asked: int | str | None, active: dict[str, np.ndarray]) -> int | No
         return None
     fewest = min(active, key=lambda name: len(active[name]))
     n_fewest = len(active[fewest])
+    if n_fewest == 0:
+        raise InvalidInputError(
+            f"n_matched={asked!r}, but no neuron of {fewest} has {MIN_SPIKES} spikes in these trials. Give "
+            "more trials, or name the region in ignore_regions."
+        )
     if isinstance(asked, str):
         check_choice("n_matched", asked, ("smallest",))
         asked = n_fewest
@@ -439,8 +505,7 @@ def _delays(
     few = replace(request, counts=request.counts[rows], observed=seen)
     n_time = few.counts.shape[1]
     # As many bins on both sides, so that the ends of a trial pull no delay to one side.
-    reach = n_time // 4
-    bins = np.unique(np.linspace(reach, n_time - 1 - reach, DELAY_BINS).round().astype(int))
+    reach, bins = n_time // 4, _bins_to_hide(n_time)
     answers = np.concatenate(list(view.scored.values()))
     hidden = np.broadcast_to(~view.shown, (n_time, len(view.shown)))
     whole = _log_rates(predict_rates, few, Pass(hidden, answers), tell)
@@ -454,4 +519,11 @@ def _delays(
     distance = np.arange(-reach, reach + 1)
     for target, of_target in zip(view.scored, np.split(change, ends, axis=1), strict=True):
         weight = of_target.sum(1)
-        yield target, float(distance @ weight / weight.sum()) if weight.sum() > 0 else np.nan
+        tells = reach > 0 and weight.sum() > 0
+        yield target, float(distance @ weight / weight.sum()) if tells else np.nan
+
+
+def _bins_to_hide(n_time: int) -> np.ndarray:
+    """Return the bins that delays are measured by, away from the ends of a trial."""
+    reach = n_time // 4
+    return np.unique(np.linspace(reach, n_time - 1 - reach, DELAY_BINS).round().astype(int))
