@@ -219,7 +219,7 @@ def test_regions_may_be_chosen(pre, sessions):
             lambda X, y: (X, [*y[:2], y[2].astype(str)]),
             "text in some sessions and numbers in others",
         ),
-        (lambda X, y: (X, [*y[:2], np.array([*y[2][:-1], "a"], object)]), "labels of the types"),
+        (lambda X, y: (X, [*y[:2], np.array([*y[2][:-1], "a"], object)]), "Unknown label type"),
         (lambda X, y: ([X[0], X[1], X[1]], y), "share the session_id 'sim-1'"),
         (lambda X, y: ([x.counts for x in X], y), "X holds a ndarray; expected Sessions"),
     ],

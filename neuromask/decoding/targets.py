@@ -200,14 +200,7 @@ def read_target(
         known = observed_bins(observed)
         return _signals(read_values(y, n_trials=n_trials, known=known), n_time, rebin, known)
     values = read_labels(y, n_trials=n_trials)
-    try:
-        labels, codes = np.unique(values, return_inverse=True)
-    except TypeError as error:
-        kinds = sorted({type(value).__name__ for value in values.tolist()})
-        raise InvalidInputError(
-            f"y holds labels of the types {kinds}, which have no order; expected labels of one type, such as "
-            "text alone."
-        ) from error
+    labels, codes = np.unique(values, return_inverse=True)
     if len(labels) < 2:
         raise InvalidInputError(
             f"y has one class, {labels.tolist()[0]!r}, in all {n_trials} trials; "
