@@ -29,7 +29,7 @@ LAYERS = [
     {"training", "streaming"},
     {"evaluation"},
     {"baselines", "pretrainer"},
-    {"decoding"},
+    {"decoding", "pretrained"},
     {"decoder", "comparison"},
     {"benchmark", "plots"},
     {"cli"},
