@@ -704,7 +704,6 @@ class MtMPretrainer(
         n_shuffles: int = 1000,
         n_bootstrap: int = 1000,
         confidence: float = 0.95,
-        delays: bool = False,
         random_state: int = 0,
     ) -> pd.DataFrame:
         """Score every region as read from every other one, and from all others.
@@ -713,7 +712,7 @@ class MtMPretrainer(
         ----------
         X : Session or array-like, (trials, time, neurons)
             Test trials of a fitted session.
-        min_neurons, n_matched, n_draws, conditions, n_shuffles, n_bootstrap, confidence, delays
+        min_neurons, n_matched, n_draws, conditions, n_shuffles, n_bootstrap, confidence
             See :func:`neuromask.translation_matrix`.
         random_state : int, default=0
             Draws neurons, shuffles and samples of trials.
@@ -746,7 +745,6 @@ class MtMPretrainer(
                 n_shuffles=n_shuffles,
                 n_bootstrap=n_bootstrap,
                 confidence=confidence,
-                delays=delays,
                 ignore_regions=self.ignore_regions,
                 random_state=random_state,
                 progress=show,

@@ -35,12 +35,12 @@ class Spy:
         return np.full(counts.shape, self.rate)
 
 
-def follows(shift=0, strength=0.5):
-    """Rates of all that is hidden follow the mean of what is visible `shift` bins before."""
+def follows(strength=0.5):
+    """Rates of all that is hidden follow the mean of what is visible."""
 
     def predict_rates(counts, hidden, task):
         n_visible = (~hidden).sum(2, keepdims=True).clip(1)
-        drive = np.roll(counts.sum(2, keepdims=True) / n_visible, shift, 1)
+        drive = counts.sum(2, keepdims=True) / n_visible
         return np.broadcast_to(np.exp(strength * (drive - 0.5)) * 0.5, counts.shape)
 
     return predict_rates
@@ -146,14 +146,6 @@ def test_intervals_hold_the_score_and_shrink_with_the_root_of_trials():
     assert (narrow["bps_high"] - narrow["bps_low"]).mean() < 0.5 * widths[1]
 
 
-@pytest.mark.parametrize("shift", [-2, 0, 3])
-def test_a_delay_is_how_far_predictions_change_after_what_is_hidden(shift):
-    session = nm.Session(trials(n_time=24), REGIONS, bin_width=0.02)
-    table = nm.translation_matrix(follows(shift), session, delays=True, n_bootstrap=0)
-    np.testing.assert_allclose(table["delay"], 0.02 * shift, atol=1e-12)
-    assert nm.translation_matrix(follows(shift), session)["delay"].isna().all()
-
-
 @pytest.mark.filterwarnings("ignore:.*alone in their condition")
 def test_what_was_not_observed_counts_for_nothing():
     observed = np.random.default_rng(3).random(X.shape) < 0.8
@@ -204,7 +196,6 @@ def test_the_same_state_gives_the_same_table_and_progress_is_told():
         ({"confidence": 1.0}, "confidence=1.0"),
         ({"n_shuffles": -1}, "n_shuffles=-1"),
         ({"n_bootstrap": 1.5}, "n_bootstrap=1.5"),
-        ({"delays": "yes"}, "delays='yes'"),
         ({"random_state": -1}, "random_state=-1"),
         ({"regions": None}, "needs a region for each neuron"),
         ({"conditions": np.zeros((30, 2))}, r"conditions has shape \(30, 2\)"),
@@ -288,17 +279,3 @@ def test_rates_that_are_the_same_in_all_trials_share_nothing():
         lambda counts, hidden, task: np.broadcast_to(rates, counts.shape), X, REGIONS
     )
     assert (table["p_value"] == 1).all()
-
-
-@pytest.mark.parametrize("n_time", [2, 3, 8])
-def test_delays_of_short_trials_are_measured_as_far_as_they_can_be(n_time):
-    steps = []
-    table = nm.translation_matrix(
-        follows(),
-        X[:, :n_time],
-        REGIONS,
-        delays=True,
-        progress=lambda done, total: steps.append((done, total)),
-    )
-    assert steps[-1][0] == steps[-1][1]
-    assert table["delay"].isna().all() == (n_time < 4)

@@ -7,8 +7,8 @@ of the same condition keep the first and lose the second, and so tell the two ap
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -30,11 +30,9 @@ OTHERS = "all others"
 # Whose prompt is used.
 TASK = "inter_region"
 COLUMNS = ["session", "source", "target", "n_source", "n_target", "bps", "bps_low", "bps_high"]
-COLUMNS += ["d2", "bps_shuffled", "bps_shared", "p_value", "delay"]
+COLUMNS += ["d2", "bps_shuffled", "bps_shared", "p_value"]
 # Differences of bits per spike below this are rounding.
 ROUNDING = 1e-9
-# Trials whose bins are hidden one at a time where delays are asked for, and how many of these bins.
-DELAY_TRIALS, DELAY_BINS = 64, 8
 
 
 @public
@@ -50,7 +48,6 @@ def translation_matrix(
     n_shuffles: int = 1000,
     n_bootstrap: int = 1000,
     confidence: float = 0.95,
-    delays: bool = False,
     ignore_regions: Sequence[str] = ("root", "void"),
     random_state: int = 0,
     max_bytes: int = 2**26,
@@ -82,8 +79,6 @@ def translation_matrix(
         Bootstrap samples of trials, the same for all pairs, that intervals are made of.
     confidence : float, default=0.95
         Coverage of the intervals.
-    delays : bool, default=False
-        Whether to measure delays, which takes some more passes a source.
     ignore_regions : sequence of str, default=("root", "void")
         Regions that are neither read nor read from on their own; their neurons are among all others.
     random_state : int, default=0
@@ -112,8 +107,6 @@ def translation_matrix(
         bps_shared   what the trial itself adds, ``bps - bps_shuffled``
         p_value      share of shuffles, counting the one that happened, with at least this `bps`; for many
                      pairs correct it, as by ``scipy.stats.false_discovery_control``
-        delay        seconds by which the target follows the source in the model, bins without a bin
-                     width; NaN where not asked for
         ============ ==============================================================================
 
         ``attrs["excluded"]`` lists regions that were left out and why.
@@ -139,10 +132,6 @@ def translation_matrix(
     trials. It says nothing of the direction of an influence, nor that it is direct: both regions may
     follow a third, and rates of both may drift over a session.
 
-    A delay is measured by hiding one bin of the source at a time: it is the mean distance in time to
-    where predictions of the target change, weighted by their squared change. Smooth activity makes it
-    coarse, and where little is read it means little.
-
     Examples
     --------
     >>> import neuromask as nm
@@ -163,7 +152,6 @@ def translation_matrix(
     ):
         check_positive_int(name, value, minimum=least)
     check_fraction("confidence", confidence, low=1e-6, high=1 - 1e-6)
-    check_choice("delays", delays, (True, False))
     if not callable(predict_rates):
         raise InvalidInputError(
             f"predict_rates is a {type(predict_rates).__name__}; expected a function "
@@ -179,8 +167,7 @@ def translation_matrix(
     }
     n_matched = _matched(n_matched, active)
     views = list(_views(members, active, n_matched, n_draws, request.counts.shape[2], rng))
-    n_delays = 1 + len(_bins_to_hide(request.counts.shape[1])) if delays else 0
-    total, done = len(views) * (1 + n_delays), 0
+    total, done = len(views), 0
 
     def tell(n: int) -> None:
         nonlocal done
@@ -189,7 +176,6 @@ def translation_matrix(
             progress(done, total)
 
     scores: dict[tuple[str, str], list[_Score]] = {}
-    lags: dict[tuple[str, str], list[float]] = {}
     for view in views:
         answers = np.concatenate(list(view.scored.values()))
         shown = Pass(~view.shown[None], answers)
@@ -197,17 +183,9 @@ def translation_matrix(
         for target, neurons in view.scored.items():
             score = trials.score(rates[:, :, neurons], neurons, view.shown)
             scores.setdefault((view.source, target), []).append(score)
-        if delays:
-            for target, lag in _delays(predict_rates, request, view, tell):
-                lags.setdefault((view.source, target), []).append(lag)
-    width = getattr(X, "bin_width", None)
     rows = [
         {"session": getattr(X, "session_id", None), "source": source, "target": target}
         | _row(of_pair, confidence)
-        | {
-            "delay": np.mean(lags.get((source, target), [np.nan]))
-            * (1.0 if width is None else width)
-        }
         for (source, target), of_pair in scores.items()
     ]
     table = pd.DataFrame(rows, columns=COLUMNS)
@@ -486,44 +464,3 @@ def _views(
             if n_matched is not None:
                 outside = rng.choice(outside, n_matched, replace=False)
             yield _View(OTHERS, np.isin(everyone, outside), {name: scored[name]})
-
-
-def _log_rates(
-    predict_rates: PredictRates, request: Request, asked: Pass, tell: Callable[[int], None]
-) -> np.ndarray:
-    """Predict log-rates (trials, time, neurons) of the neurons of a pass, in all bins."""
-    rates = predict_passes(predict_rates, request, TASK, [asked], tell)[:, :, asked.answers]
-    return np.log(np.maximum(rates, LEAST_SCORED_RATE))
-
-
-def _delays(
-    predict_rates: PredictRates, request: Request, view: _View, tell: Callable[[int], None]
-) -> Iterator[tuple[str, float]]:
-    """Yield how many bins after those of the source predictions of each target change."""
-    rows = np.unique(np.linspace(0, len(request.counts) - 1, DELAY_TRIALS).round().astype(int))
-    seen = None if request.observed is None else request.observed[rows]
-    few = replace(request, counts=request.counts[rows], observed=seen)
-    n_time = few.counts.shape[1]
-    # As many bins on both sides, so that the ends of a trial pull no delay to one side.
-    reach, bins = n_time // 4, _bins_to_hide(n_time)
-    answers = np.concatenate(list(view.scored.values()))
-    hidden = np.broadcast_to(~view.shown, (n_time, len(view.shown)))
-    whole = _log_rates(predict_rates, few, Pass(hidden, answers), tell)
-    change = np.zeros((2 * reach + 1, whole.shape[2]))
-    for bin_ in bins:
-        without = hidden | (np.arange(n_time) == bin_)[:, None]
-        parts = _log_rates(predict_rates, few, Pass(without, answers), tell)
-        near = slice(bin_ - reach, bin_ + reach + 1)
-        change += ((parts - whole)[:, near] ** 2).sum(0)
-    ends = np.cumsum([len(own) for own in view.scored.values()])[:-1]
-    distance = np.arange(-reach, reach + 1)
-    for target, of_target in zip(view.scored, np.split(change, ends, axis=1), strict=True):
-        weight = of_target.sum(1)
-        tells = reach > 0 and weight.sum() > 0
-        yield target, float(distance @ weight / weight.sum()) if tells else np.nan
-
-
-def _bins_to_hide(n_time: int) -> np.ndarray:
-    """Return the bins that delays are measured by, away from the ends of a trial."""
-    reach = n_time // 4
-    return np.unique(np.linspace(reach, n_time - 1 - reach, DELAY_BINS).round().astype(int))
