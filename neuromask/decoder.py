@@ -257,10 +257,12 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
 
         Parameters
         ----------
-        X : Session or array-like of int, (trials, time, neurons)
-            Spike counts of one session, one that a fitted pretrainer knows.
-        y : array-like, (trials,), (trials, time) or (trials, time, variables)
-            Classes of any type, or numbers.
+        X : Session or array-like of int, (trials, time, neurons), or list of Sessions
+            Spike counts of one session, one that a fitted pretrainer knows. A list of several gets one
+            read-out of what sessions share, which decodes a session that was only calibrated; they are
+            calibrated anew for that in a copy of the pretrainer, which needs an encoder of neurons.
+        y : array-like, (trials,), (trials, time) or (trials, time, variables), or list of these
+            Classes of any type, or numbers; for a list of Sessions those of each.
         groups : array-like, (trials,), optional
             Trials of one group, such as a block of the task, are never parted where trials are left
             out to make a choice. Without them trials are left out as runs of consecutive ones, or,
@@ -514,7 +516,8 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
         Parameters
         ----------
         X : Session or array-like, (trials, time, neurons) or (time, neurons)
-            Trials of the fitted session. They may be shorter than the fitted ones, the rest then
+            Trials of the fitted session; after a fit to several, of any that the pretrainer was calibrated
+            on, whose usual activity is taken from these trials unless `adapt` was told. They may be shorter than the fitted ones, the rest then
             counts as not observed; where a signal is decoded they may be longer, or a whole recording,
             and are decoded in windows that overlap by half.
 
