@@ -144,6 +144,7 @@ class MaskTable:
         self.everyone = self.members[everyone]  # (sessions, neurons)
         self.draws_regions = any(rule.region_size for rule in flat)
         # Regions as sources are all that there are, those that are never drawn too.
+        self.is_padded = len(set(self.n_neurons)) > 1
         self.draws_sources = any(rule.sources != 1.0 for rule in flat)
         numbered = [torch.unique(own, return_inverse=True)[1] for own in regions]
         self.n_regions = max(int(own.max()) + 1 for own in numbered) if self.draws_sources else 0
@@ -207,9 +208,11 @@ class MaskTable:
             if self.draws_sources:
                 region = self.numbers[session].view(-1, widest)[:, :n_neurons].expand(n_drawn, -1)
                 # No number of what is no source is the least.
-                theirs = of_regions.gather(1, region) + 2 * (1 - everyone + inside)
+                theirs = of_regions.gather(1, region).add_(inside, alpha=2)
+                if self.is_padded:
+                    theirs += 2 * (1 - everyone)
                 bound = torch.maximum(numbers[:, SOURCES], theirs.amin(1))
-                shown = shown * torch.maximum(inside, (theirs <= bound[:, None]).float())
+                shown = torch.where(theirs <= bound[:, None], shown, inside)
             beside, everyone = (everyone - shown)[:, None], shown
         chosen = inside * (of_neurons < numbers[:, NEURONS, None]).float()
         chosen, visible = chosen[:, None], everyone[:, None]

@@ -3,7 +3,7 @@
 Every function is pure: it reads a shape, the neurons' region codes and a generator, and returns a
 new :class:`Mask`. Masks act on counts, before any network, so that every backbone gets them
 unchanged. Region codes are integers; a negative code marks a neuron whose region is never a target
-(ignored regions such as ``root``), though it stays visible as input.
+(ignored regions such as ``root``), though it is an input.
 
 References
 ----------

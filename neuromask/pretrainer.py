@@ -408,7 +408,7 @@ class MtMPretrainer(
         """
         check_is_fitted(self)
         check_parameters(self)
-        self._need_encoder()
+        self._need_encoder("use finetune, or ")
         recordings = self._read_new_sessions(X)
         new = self._with_sessions(recordings, np.random.default_rng(0))
         device = next(new.model_.parameters()).device
@@ -967,19 +967,19 @@ class MtMPretrainer(
         """
         return float(summarise(self.evaluate(X))["bps_weighted"].mean())
 
-    def _need_encoder(self) -> None:
-        """Refuse where there is no encoder of neurons."""
+    def _need_encoder(self, instead: str = "") -> None:
+        """Refuse where there is no encoder of neurons; `instead` is what else may serve."""
         if self.model_.encoder is None:
             name = self._architecture["backbone"]
             backbone = available_backbones().get(name)
             if backbone is not None and not backbone.encodes_neurons:
                 raise InvalidInputError(
-                    f"the model has no encoder of neurons, which backbone {name!r} cannot have; fit "
-                    f"with one that can: backbone={_encoding_backbones()}."
+                    f"the model has no encoder of neurons, which backbone {name!r} cannot have; "
+                    f"{instead}fit with one that can: backbone={_encoding_backbones()}."
                 )
             raise InvalidInputError(
                 "the model has no encoder of neurons, as it was fitted without one, which is the "
-                "default for a single session; use finetune, or fit on several sessions (with "
+                f"default for a single session; {instead}fit on several sessions (with "
                 "encode_neurons='auto' or True)."
             )
 

@@ -289,7 +289,7 @@ def test_fine_tuning_that_helps_is_kept_with_the_temperature_of_the_judging_tria
     np.testing.assert_allclose(readout.offset, offset, atol=1e-2)
 
 
-def test_fine_tuning_never_hides_a_region_that_is_ignored(session, monkeypatch):
+def test_fine_tuning_never_asks_for_a_region_that_is_ignored(session, monkeypatch):
     drawn = []
     pre = nm.MtMPretrainer(**TINY, schemes=["intra-region", "inter-region"]).fit(session)
     scheme = pre.schemes_[1]
@@ -297,9 +297,9 @@ def test_fine_tuning_never_hides_a_region_that_is_ignored(session, monkeypatch):
     pre.schemes_ = (pre.schemes_[0], spied)
     fitted = decoder(pre, finetune="full", scheme="inter-region", max_epochs=3)
     fitted.fit(session, session.trials["choice"])
-    hidden = torch.cat([mask.hidden.flatten(0, 1).any(0)[None] for mask in drawn]).any(0).numpy()
-    assert hidden[session.regions != "root"].all()
-    assert not hidden[session.regions == "root"].any()
+    asked = torch.cat([mask.target.flatten(0, 1).any(0)[None] for mask in drawn]).any(0).numpy()
+    assert asked[session.regions != "root"].all()
+    assert not asked[session.regions == "root"].any()
 
 
 def test_gradual_trains_the_session_first(pre, session, monkeypatch):
@@ -678,8 +678,8 @@ def test_sessions_and_trials_that_do_not_suit(pre, session):
     match = r"'sim-7' is not among the fitted sessions \['sim-0'\]\. A model predicts"
     with pytest.raises(UnknownSessionError, match=match):
         decoder(pre).fit(stranger, y)
-    with pytest.raises(InvalidInputError, match="X is a list of 2 recordings; expected one"):
-        decoder(pre).fit([session, session], y)
+    with pytest.raises(InvalidInputError, match="sessions share the session_id 'sim-0'"):
+        decoder(pre).fit([session, session], [y, y])
     with pytest.raises(InvalidInputError, match="expected three axes"):
         decoder(pre).fit(session.counts[0], y)
     fitted = decoder(pre).fit(session, y)

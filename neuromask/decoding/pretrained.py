@@ -70,8 +70,8 @@ def read_trials(X: Any, given: MtMPretrainer) -> Recording:
     """Read trials of one session, which a fitted pretrainer knows and an unfitted one will."""
     if is_session_list(X):
         raise InvalidInputError(
-            f"X is a list of {len(X)} recordings; expected one session. Pretrain on all "
-            "of them, then fit one decoder a session."
+            f"X is a list of {len(X)} recordings; expected one session, as only fit takes several. Pass one "
+            "at a time."
         )
     if is_fitted(given):
         recording = read_known(X, given.sessions_, rebin=given.rebin)
