@@ -85,8 +85,8 @@ EPOCHS = {"one": 66, "several": 100}
 # What a session shares with others was learned from many: it moves slower than what is its own.
 SHARED_RATE = 0.3
 # What starts from the encoder's inference learns slower than what starts from chance.
-ADAPTING_RATE = {"few": 0.17, "many": 0.23}
-ADAPTING_EPOCHS = {"few": 120, "many": 60}
+ADAPTING_RATE = {"few": 0.17, "many": 1.0}
+ADAPTING_EPOCHS = {"few": 120, "many": 66}
 # Share of a session's trials that a batch of fine-tuning may hold, so that enough are left to infer its start from.
 BATCH_SHARE = 0.2
 
@@ -491,10 +491,10 @@ class MtMPretrainer(
             exactly as they were. Auto is stitch for fewer than a hundred trials, and full for more
             or where the model has no encoder.
         max_epochs : int, optional
-            Most passes over the trials; by default 60, or 120 for fewer than a hundred trials.
+            Most passes over the trials; by default 66, or 120 for fewer than a hundred trials.
         learning_rate : float, optional
-            Peak learning rate; by default 0.23 of that of pretraining, 0.17 of it for fewer than a
-            hundred trials, and all of it where the model has no encoder.
+            Peak learning rate; by default that of pretraining, and 0.17 of it for fewer than a hundred
+            trials where the model has an encoder.
         random_state : int, numpy generator or None, optional
             Owns chance; that of the constructor by default.
 

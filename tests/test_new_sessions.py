@@ -10,7 +10,7 @@ import neuromask as nm
 from neuromask.errors import InvalidInputError, UnknownSessionError
 from neuromask.nn.neuron_statistics import PopulationStatistics
 from neuromask.pretrainer import ADAPTING_RATE
-from neuromask.training import fitting
+from neuromask.training import fitting, loop
 from tests.conftest import TINY
 
 
@@ -162,16 +162,29 @@ def test_finetuning_by_few_trials_trains_on_all_of_them(many, sessions):
     )
 
 
-@pytest.mark.parametrize(("n_fitted", "share"), [(3, ADAPTING_RATE["many"]), (1, 1.0)])
-def test_what_starts_from_an_inference_learns_slower_than_what_starts_from_chance(
-    sessions, n_fitted, share
+@pytest.mark.parametrize("n_fitted", [3, 1])
+def test_many_trials_train_everything_at_the_whole_rate_and_the_usual_dropout(
+    sessions, n_fitted, monkeypatch
 ):
+    dropouts = []
+    original = loop.train
+
+    def train(model, *rest, **options):
+        dropouts.append((model.linear_dropout, model.trunk_dropout))
+        return original(model, *rest, **options)
+
+    monkeypatch.setattr(loop, "train", train)
     pre = nm.MtMPretrainer(**TINY).fit(sessions[:n_fitted])
     more = nm.simulate(120, n_neurons=8, n_time=16, random_state=1)
     more.session_id = "more"
     history = pre.finetune(more, max_epochs=4).history_
     assert set(history["stage"]) == {"all"}
-    assert history["learning_rate"].max() == pytest.approx(share * pre.learning_rate, rel=0.2)
+    assert history["learning_rate"].max() == pytest.approx(pre.learning_rate, rel=0.2)
+    usual = pre.model_.linear_dropout, pre.model_.trunk_dropout
+    assert dropouts[-1] == usual == (0.3, 0.3)
+    if n_fitted > 1:
+        pre.finetune(sessions[3], max_epochs=1)  # few trials
+        assert dropouts[-1] == (0.1, 0.1)
 
 
 def test_a_decoder_reads_a_session_that_was_only_calibrated(many, sessions):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import pandas as pd
@@ -126,7 +127,8 @@ def fit_network(
         history = train(model, objective, config, streams, on_epoch=on_epoch)
     else:
         stages = stages_of(model, strategy, [r.info.session_id for r in recordings])
-        with dropping_less(model):
+        # With few trials, to which stitches alone adapt.
+        with dropping_less(model) if strategy == "stitch" else nullcontext():
             history = train_in_stages(model, objective, config, streams, stages, on_epoch=on_epoch)
     shrink(model, objective)
     judged = "validation" if validation else "training"

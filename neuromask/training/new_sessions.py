@@ -36,7 +36,7 @@ CALIBRATION_SHARE = (0.1, 0.8)
 # Share of batches in which the encoder is not told where a new session's neurons are, so that it learns
 # what activity alone says of them.
 UNTOLD = 0.3
-# Dropout of what read-outs read in fine-tuning: a start that never saw the trials of the batch does
+# Dropout of what read-outs read in fine-tuning of stitches alone: a start that never saw the trials of the batch does
 # not overfit as one from chance does.
 ADAPTING_DROPOUT = {"linear_dropout": 0.1, "trunk_dropout": 0.1}
 
