@@ -158,6 +158,15 @@ class TrialShare:
         return None if self.whole.observed is None else self.whole.observed[self.rows]
 
 
+def need_sessions(known: dict[str, SessionInfo]) -> None:
+    """Refuse a model that has forgotten all its sessions."""
+    if not known:
+        raise UnknownSessionError(
+            "the model knows no session. Calibrate or finetune it on trials of yours first, and use the "
+            "model that this returns."
+        )
+
+
 def find_session(X: Any, known: dict[str, SessionInfo]) -> SessionInfo:
     """Return what is known of the session that X is of, or refuse one that is not known.
 
@@ -166,11 +175,7 @@ def find_session(X: Any, known: dict[str, SessionInfo]) -> SessionInfo:
     UnknownSessionError
         If the model does not know the session, or cannot tell which is meant.
     """
-    if not known:
-        raise UnknownSessionError(
-            "the model knows no session. Calibrate or finetune it on trials of yours first, and use the "
-            "model that this returns."
-        )
+    need_sessions(known)
     if isinstance(X, Session):
         if X.session_id in known:
             return known[X.session_id]

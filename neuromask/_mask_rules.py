@@ -143,8 +143,8 @@ class MaskTable:
         self.members = torch.cat(members).to(device)  # (sessions * regions, neurons), 0 or 1
         self.everyone = self.members[everyone]  # (sessions, neurons)
         self.draws_regions = any(rule.region_size for rule in flat)
-        # Regions as sources are all that there are, those that are never drawn too.
         self.is_padded = len(set(self.n_neurons)) > 1
+        # Regions as sources are all that there are, those that are never drawn too.
         self.draws_sources = any(rule.sources != 1.0 for rule in flat)
         numbered = [torch.unique(own, return_inverse=True)[1] for own in regions]
         self.n_regions = max(int(own.max()) + 1 for own in numbered) if self.draws_sources else 0

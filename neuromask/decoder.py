@@ -364,7 +364,7 @@ class MtMDecoder(SpikesEstimator, BaseEstimator):
         recordings = read_sessions(X, given)
         targets = self._read_targets(recordings, y, given.rebin)
         check_scheme(given, self.scheme)
-        target = join_targets(targets)
+        join_targets(targets)  # refuses what does not go together before anything is pretrained
         hidden = [hidden_neurons(r, self.regions) for r in recordings]
         if is_fitted(given):
             pre = given

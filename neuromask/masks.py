@@ -201,7 +201,7 @@ def inter_region_mask(
     Raises
     ------
     InvalidInputError
-        If no region is eligible.
+        If no region is eligible, or `sources` or `subsets` are no probabilities.
     """
     rules = _inter_region_rules(sources=sources, subsets=subsets)
     return _draw(rules, shape, regions, generator)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ._checks import check_positive_int
-from ._known import SessionInfo
+from ._known import SessionInfo, need_sessions
 from .errors import InvalidInputError, UnknownSessionError, public, suggest
 from .nn.fitted import FittedNetwork
 from .nn.streaming import CausalWindows, can_stream
@@ -175,11 +175,7 @@ def named_session(session_id: str | None, known: dict[str, SessionInfo]) -> Sess
         If there is none of that name, or none is named of several.
     """
     names = list(known)
-    if not names:
-        raise UnknownSessionError(
-            "the model knows no session. Calibrate or finetune it on trials of yours first, and use the "
-            "model that this returns."
-        )
+    need_sessions(known)
     if session_id is None and len(names) == 1:
         session_id = names[0]
     if session_id is None:

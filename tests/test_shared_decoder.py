@@ -66,7 +66,7 @@ def test_a_session_without_labels_is_read(decoder, sessions):
     assert decoder.score(sessions[3], stimulus(sessions[3])) > 0.75
 
 
-def test_labels_of_the_session_that_is_read_have_no_part(pre, sessions, decoder):
+def test_classes_may_have_any_names(pre, sessions, decoder):
     named = nm.MtMDecoder(pre, random_state=0)
     known = sessions[:3]
     other = named.fit(known, [np.where(stimulus(s) > 0, "right", "left") for s in known])

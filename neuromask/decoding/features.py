@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -22,6 +23,7 @@ __all__ = [
     "from_bin",
     "pooled",
     "read_features",
+    "read_placed",
 ]
 
 #: Equal windows that a trial is averaged over: the whole, its halves and its quarters. Ridge then
@@ -85,15 +87,39 @@ def read_features(
     per_bin : bool
         Whether behaviour has a value in every bin, or one a trial.
     """
-    scale, start = network.model.stitch(recording.info.session_id).scale, recording.start
+    scale = network.model.stitch(recording.info.session_id).scale
+    return read_placed(
+        network,
+        recording,
+        hidden,
+        scheme,
+        lambda state, group: decoding_features(state, group, scale, per_bin=per_bin),
+    )
+
+
+def read_placed(
+    network: FittedNetwork,
+    recording: Recording,
+    hidden: np.ndarray,
+    scheme: str,
+    compute: Callable[[State, TrialGroup], Tensor],
+) -> np.ndarray:
+    """Compute something of what a backbone makes of trials, which stand at their place in the fitted ones.
+
+    Parameters
+    ----------
+    network, recording, hidden, scheme
+        As in `read_features`.
+    compute : callable
+        Gives a tensor, (trials, ...), of a state and its trials.
+    """
+    start = recording.start
     recording = recording.placed(start + recording.counts.shape[1])
     return network.run(
         recording,
         np.broadcast_to(hidden, recording.counts.shape),
         network.index(scheme),
-        lambda g: decoding_features(
-            *from_bin(start, network.model.states([g])[0], g), scale, per_bin=per_bin
-        ),
+        lambda group: compute(*from_bin(start, network.model.states([group])[0], group)),
     )
 
 

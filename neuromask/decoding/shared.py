@@ -26,8 +26,8 @@ from .._known import Recording
 from .._splits import Folds
 from ..errors import InvalidInputError
 from ..nn.fitted import FittedNetwork
-from ..nn.session_weights import TrialGroup
-from .features import WINDOWS, from_bin, pooled
+from ..nn.session_weights import State, TrialGroup
+from .features import WINDOWS, pooled, read_placed
 from .readout import Readout, fit_readout, make_folds
 from .targets import Classes, Signals, Units
 
@@ -83,18 +83,14 @@ def shared_features(
     per_bin : bool
         Whether behaviour has a value in every bin, or one a trial.
     """
-    start = recording.start
     # The linear path's features, which are not shared, are the last.
     n_trunk = network.model.n_features - network.model.sizes["n_linear"]
-    recording = recording.placed(start + recording.counts.shape[1])
 
-    def compute(group: TrialGroup) -> Tensor:
-        state, _ = from_bin(start, network.model.states([group])[0], group)
+    def compute(state: State, group: TrialGroup) -> Tensor:
         trunk = state.features[:, :, :n_trunk].float()
         return trunk if per_bin else torch.cat([pooled(trunk, n) for n in WINDOWS], -1)[:, None]
 
-    everywhere = np.broadcast_to(hidden, recording.counts.shape)
-    return network.run(recording, everywhere, network.index(scheme), compute)
+    return read_placed(network, recording, hidden, scheme, compute)
 
 
 def join_targets(targets: Sequence[Classes | Signals]) -> Classes | Signals:

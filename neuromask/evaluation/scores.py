@@ -251,12 +251,14 @@ def summarise(table: pd.DataFrame, *, min_spikes: int = MIN_SPIKES) -> pd.DataFr
 
 def _given_rates(given: ArrayLike, shape: tuple[int, ...]) -> np.ndarray:
     """Return rates that were given in place of a function."""
-    if hasattr(given, "evaluate") or hasattr(given, "predict_rates"):
-        own = "evaluate(X)" if hasattr(given, "evaluate") else "predict_rates"
-        raise InvalidInputError(
-            f"predict_rates is a {type(given).__name__}; expected a function or an array of rates. "
-            f"{'Call' if own == 'evaluate(X)' else 'Pass'} its {own}."
-        )
+    for own, mend in (
+        ("evaluate", "Call its evaluate(X)"),
+        ("predict_rates", "Pass its predict_rates"),
+    ):
+        if hasattr(given, own):
+            raise InvalidInputError(
+                f"predict_rates is a {type(given).__name__}; expected a function or an array of rates. {mend}."
+            )
     rates = as_array("rates", given, dtype=np.float32, order="K")
     if rates.shape != shape:
         raise InvalidInputError(
